@@ -98,7 +98,10 @@ export function toFloat32(field: string, tensor: Tensor): Float32Array {
 /** Rounds float32 values (row-major, `elementCount(shape)` of them) to a float dtype, ties to even. */
 export function fromFloat32(dtype: FloatDType, shape: readonly number[], values: Float32Array): Tensor {
   if (values.length !== elementCount(shape)) {
-    throw invalid('values', 'count does not match shape', { found: String(values.length), wanted: String(elementCount(shape)) });
+    throw invalid('values', 'count does not match shape', {
+      found: String(values.length),
+      wanted: String(elementCount(shape)),
+    });
   }
   const bytesOf = (array: ArrayBufferView): Uint8Array =>
     new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -47,7 +47,10 @@ export function formatShape(shape: readonly number[]): string {
 export function makeTensor(field: string, dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor {
   for (const [axis, size] of shape.entries()) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw invalid(`${field}.shape[${axis}]`, 'not a size', { found: String(size), wanted: 'an integer of at least 0' });
+      throw invalid(`${field}.shape[${axis}]`, 'not a size', {
+        found: String(size),
+        wanted: 'an integer of at least 0',
+      });
     }
   }
   const wanted = byteLength(dtype, shape);

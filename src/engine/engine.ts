@@ -1,0 +1,72 @@
+/**
+ * What the rest of the program sees of an engine: batches in, raw per-step values out. One engine is one worker thread
+ * with the sessions of one model on one device; encoded contexts stay there, addressed by slots that the caller chooses.
+ */
+import type { Fault } from '../errors.js';
+
+/** Formats in which context tokens may arrive; float16 and bfloat16 widen exactly inside the engine. */
+export type TokenDType = 'float32' | 'float16' | 'bfloat16';
+
+/** One context to encode into `slot`. */
+export interface EncodeItem {
+  /** Any unused non-negative integer; stays taken until released. */
+  readonly slot: number;
+  readonly dtype: TokenDType;
+  /** Row-major [S, D], little-endian ([1, D] for a global_context model). */
+  readonly bytes: Uint8Array;
+  /** Half-open row ranges of the visible tokens, ascending and disjoint; their total length is T, at least 1. */
+  readonly visible: readonly (readonly [start: number, end: number])[];
+  /** True when the caller gives up the whole ArrayBuffer behind `bytes`: it is moved, not copied, and detached here. */
+  readonly move: boolean;
+}
+
+/** Candidates to score against one or several encoded contexts (several: every context by every candidate). */
+export interface ScoreItem {
+  readonly slots: readonly number[];
+  /** [N, H, A] row-major. */
+  readonly actions: Float32Array;
+  readonly candidates: number; // N
+  readonly steps: number; // H
+}
+
+export interface EngineBatch {
+  /** Encoded first. */
+  readonly encode: readonly EncodeItem[];
+  /** Scored next; may name slots of `encode`. An item whose slot failed to encode fails with that fault. */
+  readonly score: readonly ScoreItem[];
+  /** Forgotten last. */
+  readonly release: readonly number[];
+}
+
+export type Outcome<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
+
+export interface EngineResult {
+  /** One an `encode` item: bytes that the encoded context holds. */
+  readonly encoded: readonly Outcome<{ readonly bytes: number }>[];
+  /** One a `score` item: raw per-step values r, [slots, N, H] row-major. */
+  readonly scored: readonly Outcome<Float32Array>[];
+  readonly encodeMs: number;
+  readonly scoreMs: number;
+}
+
+export type Provider = 'cpu' | 'cuda' | 'webgpu';
+
+export interface EngineInfo {
+  readonly provider: Provider;
+  /** Providers tried before, with the reason for which each was refused (`auto` only). */
+  readonly refused: readonly { readonly provider: Provider; readonly reason: string }[];
+  readonly threads: number;
+  /** Bytes that an encoded context of T tokens holds: `T * bytesPerToken`. */
+  readonly bytesPerToken: number;
+}
+
+export interface Engine {
+  readonly info: EngineInfo;
+  /** Batches run one at a time in call order. Rejects only when the engine has failed or is closed. */
+  run(batch: EngineBatch): Promise<EngineResult>;
+  /** Resolves with the cause when the worker dies by itself; never for a `close()`. */
+  readonly failed: Promise<Fault>;
+  /** Finishes the running batch, then stops the worker. Idempotent. */
+  close(): Promise<void>;
+}

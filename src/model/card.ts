@@ -1,0 +1,113 @@
+/**
+ * The model card, `energy.json`: what an energy model is, beside its weights. What the weights' shapes tell is stored
+ * here too and checked against them; what they cannot tell (heads, activation, readout, action units) is declared here
+ * and nowhere else.
+ */
+import { z } from 'zod';
+
+export const CARD_FORMAT = 'action-energy/1';
+export const CARD_FILE = 'energy.json';
+export const WEIGHTS_FILE = 'weights.safetensors';
+
+const size = z.int().min(1);
+const finite = z.number();
+const positive = z.number().positive();
+
+/** Per-step readout of the raw value r: what turns the prediction head's output into an energy. */
+export const readoutSchema = z.discriminatedUnion('kind', [
+  /** `scale * sigmoid(gain * r) + offset`; the usual card has gain 0.5, scale 2, offset 0.1. */
+  z.strictObject({
+    kind: z.literal('sigmoid'),
+    gain: positive.default(0.5),
+    scale: positive.default(2),
+    offset: finite.default(0.1),
+  }),
+  /** `softplus(r) + offset`. */
+  z.strictObject({ kind: z.literal('softplus'), offset: finite.default(1e-4) }),
+  /** `r`. */
+  z.strictObject({ kind: z.literal('linear') }),
+  /** `0.5 r^2 + offset`. */
+  z.strictObject({ kind: z.literal('half_square'), offset: finite.default(1e-6) }),
+]);
+export type Readout = z.infer<typeof readoutSchema>;
+
+/** How the H per-step values become one energy. */
+export const poolSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('mean') }),
+  z.strictObject({ kind: z.literal('sum') }),
+  z.strictObject({ kind: z.literal('first') }),
+  /** Given weights [H], used as they are; without them `softmax(linspace(1.0, 0.3, H))`. */
+  z.strictObject({ kind: z.literal('weighted'), weights: z.array(finite).min(1).optional() }),
+  /** `gamma^t`, normalised to sum 1. */
+  z.strictObject({ kind: z.literal('discount'), gamma: z.number().positive().max(1) }),
+]);
+export type Pool = z.infer<typeof poolSchema>;
+
+export const actionConventionsSchema = z.strictObject({
+  /** `normalized_q99`: q01/q99 mapped to [-1, 1]; `raw`: the robot's own units; `unspecified`: nobody said. */
+  units: z.enum(['normalized_q99', 'raw', 'unspecified']),
+  /** Lowest and highest allowed value by action dim, in `units`; absent: unbounded. */
+  bounds: z.strictObject({ low: z.array(finite), high: z.array(finite) }).optional(),
+  /** Where the gripper is and how it is coded; absent: none declared. */
+  gripper: z
+    .strictObject({ index: z.int().min(0), coding: z.enum(['zero_one', 'minus_one_one', 'continuous']) })
+    .optional(),
+  /** One name an action dim, e.g. `x y z roll pitch yaw gripper`. */
+  names: z.array(z.string().min(1)).optional(),
+});
+export type ActionConventions = z.infer<typeof actionConventionsSchema>;
+
+export const provenanceSchema = z.strictObject({
+  /** File name (not path) of the imported checkpoint. */
+  source: z.string(),
+  /** Hex sha256 of that file. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** ISO 8601 instant of the import. */
+  imported: z.iso.datetime(),
+});
+
+const common = {
+  format: z.literal(CARD_FORMAT),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore, at most 128'),
+  activation: z.enum(['relu', 'silu']),
+  readout: readoutSchema,
+  pool: poolSchema.default({ kind: 'mean' }),
+  /** Width of a context token (D). */
+  state_dim: size,
+  /** Action dims (A). */
+  action_dim: size,
+  /** Hidden width (h). */
+  hidden: size,
+  /** InfoNCE temperature of training; calibration may replace it. */
+  tau: positive,
+  actions: actionConventionsSchema,
+  /** The mask convention of `hidden`: True marks a token to ignore. The only one supported; written so that nobody guesses. */
+  mask_polarity: z.literal('true_is_ignored'),
+  provenance: provenanceSchema.optional(),
+};
+
+export const cardSchema = z.discriminatedUnion('architecture', [
+  z.strictObject({
+    architecture: z.literal('cross_attention'),
+    ...common,
+    /** Attention heads; divides `hidden`. */
+    heads: size,
+    /** Residual blocks of state_linear, action_linear and prediction_head. */
+    blocks: z.strictObject({ state: z.int().min(0), action: z.int().min(0), head: z.int().min(0) }),
+    /** Steps (H) of the chunks it was trained on; when present, every scored chunk must have exactly this many. */
+    chunk: size.optional(),
+  }),
+  z.strictObject({
+    architecture: z.literal('global_context'),
+    ...common,
+    /** Residual blocks of `model`. */
+    layers: z.int().min(0),
+    /** Rows of `pos_emb`: every scored chunk has exactly this many steps (H). */
+    chunk: size,
+  }),
+]);
+export type ModelCard = z.infer<typeof cardSchema>;
+export type CrossAttentionCard = Extract<ModelCard, { architecture: 'cross_attention' }>;
+export type GlobalContextCard = Extract<ModelCard, { architecture: 'global_context' }>;
