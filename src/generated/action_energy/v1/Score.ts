@@ -1,0 +1,17 @@
+// Original file: proto/action_energy/v1/energy.proto
+
+export const Score = {
+  SCORE_UNSPECIFIED: 'SCORE_UNSPECIFIED',
+  READOUT: 'READOUT',
+  LOGIT: 'LOGIT',
+} as const;
+
+export type Score =
+  | 'SCORE_UNSPECIFIED'
+  | 0
+  | 'READOUT'
+  | 1
+  | 'LOGIT'
+  | 2
+
+export type Score__Output = typeof Score[keyof typeof Score]

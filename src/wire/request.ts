@@ -1,0 +1,60 @@
+/**
+ * Decoding of request messages in two steps that gRPC takes for one. A message that does not parse must reach the
+ * handler (it answers INVALID_ARGUMENT, and a stream lives on), where grpc-js would answer INTERNAL and end the call. And
+ * whether the message's memory may be given away is only known where the bytes are.
+ */
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import { Fault } from '../errors.js';
+
+/** Bytes of gRPC's length prefix, which stay in front of the message in memory. */
+const FRAME_PREFIX_BYTES = 5;
+
+export type Decoded<T> =
+  | {
+      readonly ok: true;
+      readonly message: T;
+      /**
+       * True when the ArrayBuffer behind the message's bytes holds this message and nothing else, so that moving it to
+       * another thread cannot take anything else along. Never true for small messages, whose memory is pooled.
+       */
+      readonly ownsMemory: boolean;
+      readonly decodeMs: number;
+    }
+  | { readonly ok: false; readonly fault: Fault };
+
+function holdsOnly(bytes: Uint8Array): boolean {
+  return (
+    bytes.byteOffset <= FRAME_PREFIX_BYTES && bytes.byteOffset + bytes.byteLength === bytes.buffer.byteLength
+  );
+}
+
+/** Never throws: a message that does not parse is a value. */
+export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): Decoded<T> {
+  const ownsMemory = holdsOnly(bytes);
+  const start = performance.now();
+  try {
+    return { ok: true, message: parse(bytes), ownsMemory, decodeMs: performance.now() - start };
+  } catch (cause) {
+    const fault = new Fault('invalid', 'the message does not parse as protobuf', {
+      field: 'request',
+      found: `${bytes.byteLength} bytes that do not parse`,
+      wanted: 'a message as in proto/action_energy/v1',
+      cause,
+    });
+    return { ok: false, fault };
+  }
+}
+
+/** The service with every method handing its handler a `Decoded` in place of the message. */
+export function withDecodedRequests(definition: ServiceDefinition): ServiceDefinition {
+  return Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => [
+      name,
+      {
+        ...method,
+        requestDeserialize: (bytes: Buffer) =>
+          decodeRequest<unknown>((raw) => method.requestDeserialize(raw), bytes),
+      },
+    ]),
+  );
+}
