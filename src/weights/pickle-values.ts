@@ -1,0 +1,109 @@
+/** What a restricted pickle can hold: plain data, containers, and descriptions of torch storages and tensors. */
+import { type DType } from '../tensor/tensor.js';
+
+export class PickleTuple {
+  constructor(readonly items: readonly PickleValue[]) {}
+}
+
+export class PickleList {
+  readonly items: PickleValue[] = [];
+}
+
+/** `dict` and `OrderedDict`; a tuple as key is one key by identity. */
+export class PickleDict {
+  readonly entries = new Map<PickleValue, PickleValue>();
+}
+
+/** A global that the reader knows; calling it is done by the reader itself. */
+export class PickleGlobal {
+  constructor(readonly name: KnownGlobal) {}
+}
+
+/** A storage of a checkpoint, not yet read: record `data/KEY` holds `elements` values of `dtype`. */
+export class StorageRef {
+  constructor(
+    readonly key: string,
+    readonly dtype: DType,
+    readonly elements: number,
+  ) {}
+}
+
+/** A strided view of a storage: offset and strides in elements. Not yet checked against the storage. */
+export class TensorRef {
+  constructor(
+    readonly storage: StorageRef,
+    readonly offset: number,
+    readonly shape: readonly number[],
+    readonly strides: readonly number[],
+  ) {}
+}
+
+export type PickleValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | PickleTuple
+  | PickleList
+  | PickleDict
+  | PickleGlobal
+  | StorageRef
+  | TensorRef;
+
+const STORAGE_DTYPE: ReadonlyMap<string, DType> = new Map([
+  ['torch.DoubleStorage', 'float64'],
+  ['torch.FloatStorage', 'float32'],
+  ['torch.HalfStorage', 'float16'],
+  ['torch.BFloat16Storage', 'bfloat16'],
+  ['torch.LongStorage', 'int64'],
+  ['torch.IntStorage', 'int32'],
+  ['torch.ShortStorage', 'int16'],
+  ['torch.CharStorage', 'int8'],
+  ['torch.ByteStorage', 'uint8'],
+  ['torch.BoolStorage', 'bool'],
+]);
+
+const CALLABLE = [
+  'collections.OrderedDict',
+  'torch.Size',
+  'torch._utils._rebuild_tensor_v2',
+  'torch._utils._rebuild_parameter',
+  // protocol 2 writes bytes as a call of one of these
+  '_codecs.encode',
+  '__builtin__.bytes',
+] as const;
+
+type KnownGlobal = (typeof CALLABLE)[number] | { readonly storage: DType };
+
+/** The global of a dotted name, undefined for one that is not on the list: everything that is not a tensor or container. */
+export function knownGlobal(name: string): PickleGlobal | undefined {
+  const callable = CALLABLE.find((known) => known === name);
+  if (callable !== undefined) return new PickleGlobal(callable);
+  const storage = STORAGE_DTYPE.get(name);
+  return storage === undefined ? undefined : new PickleGlobal({ storage });
+}
+
+/** A value's type in Python's words, for messages. Never looks inside a container: pickles may hold themselves. */
+export function typeName(value: PickleValue): string {
+  if (value === null) return 'None';
+  if (value instanceof Uint8Array) return 'bytes';
+  if (value instanceof PickleTuple) return 'tuple';
+  if (value instanceof PickleList) return 'list';
+  if (value instanceof PickleDict) return 'dict';
+  if (value instanceof PickleGlobal) return 'global';
+  if (value instanceof StorageRef) return 'storage';
+  if (value instanceof TensorRef) return 'tensor';
+  switch (typeof value) {
+    case 'boolean':
+      return 'bool';
+    case 'string':
+      return 'str';
+    case 'number':
+    case 'bigint':
+      return Number.isInteger(Number(value)) ? 'int' : 'float';
+    default:
+      return 'unknown';
+  }
+}

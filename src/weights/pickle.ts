@@ -1,0 +1,278 @@
+/**
+ * A restricted reader of Python pickles (protocols 2 to 5, as `torch.save` writes them): a stack machine that builds
+ * plain data and containers and executes nothing. A global that is not on the list of `pickle-values.ts` is refused by
+ * name where it is mentioned, called or not. Opcodes: Python's `Lib/pickletools.py`.
+ */
+import { invalid, type Fault } from '../errors.js';
+import { callKnown, storageOf } from './pickle-calls.js';
+import { PickleCursor } from './pickle-cursor.js';
+import {
+  knownGlobal,
+  PickleDict,
+  PickleList,
+  PickleTuple,
+  typeName,
+  type PickleValue,
+} from './pickle-values.js';
+
+/** A state dict takes about 25 operations a tensor; each may make one small object. */
+const MAX_OPERATIONS = 2_000_000;
+export const MAX_PICKLE_BYTES = 32 * 1024 ** 2;
+const MIN_PROTOCOL = 2;
+const MAX_PROTOCOL = 5;
+const STOP = 0x2e;
+
+const RESAVE = 'Save tensors alone: torch.save(model.state_dict(), path).';
+
+class PickleMachine {
+  readonly #field: string;
+  readonly #cursor: PickleCursor;
+  readonly #stack: PickleValue[] = [];
+  /** Stack heights at which a MARK stands. */
+  readonly #marks: number[] = [];
+  readonly #memo = new Map<number, PickleValue>();
+
+  constructor(field: string, bytes: Uint8Array) {
+    this.#field = field;
+    this.#cursor = new PickleCursor(field, bytes);
+  }
+
+  run(): PickleValue {
+    if (this.#cursor.uint8() !== 0x80) throw this.#refused('pickle without a protocol number');
+    this.#protocol();
+    for (let operations = 0; operations < MAX_OPERATIONS; operations++) {
+      const opcode = this.#cursor.uint8();
+      if (opcode === STOP) return this.#pop();
+      this.#execute(opcode);
+    }
+    throw this.#refused('pickle too long', { wanted: `at most ${MAX_OPERATIONS} operations` });
+  }
+
+  #refused(summary: string, detail: { found?: string; wanted?: string; mend?: string } = {}): Fault {
+    return invalid(this.#field, `${summary} (before byte ${this.#cursor.position})`, detail);
+  }
+
+  #protocol(): void {
+    const protocol = this.#cursor.uint8();
+    if (protocol < MIN_PROTOCOL || protocol > MAX_PROTOCOL) {
+      throw this.#refused('unsupported pickle protocol', {
+        found: String(protocol),
+        wanted: `${MIN_PROTOCOL} to ${MAX_PROTOCOL}`,
+      });
+    }
+  }
+
+  #push(value: PickleValue): void {
+    this.#stack.push(value);
+  }
+
+  /** The top value, taken off; what lies below a MARK is out of reach. */
+  #pop(): PickleValue {
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0))
+      throw this.#refused('pickle takes from an empty stack');
+    return this.#stack.pop()!;
+  }
+
+  #peek(): PickleValue {
+    const value = this.#pop();
+    this.#stack.push(value);
+    return value;
+  }
+
+  #popMark(): PickleValue[] {
+    const height = this.#marks.pop();
+    if (height === undefined) throw this.#refused('pickle has no MARK to return to');
+    return this.#stack.splice(height);
+  }
+
+  /** The last `count` values as a tuple. */
+  #tuple(count: number): void {
+    const items: PickleValue[] = [];
+    for (let i = 0; i < count; i++) items.unshift(this.#pop());
+    this.#push(new PickleTuple(items));
+  }
+
+  #append(items: readonly PickleValue[]): void {
+    const list = this.#peek();
+    if (!(list instanceof PickleList))
+      throw this.#refused('pickle appends to what is not a list', { found: typeName(list) });
+    for (const item of items) list.items.push(item);
+  }
+
+  #setItems(items: readonly PickleValue[]): void {
+    const dict = this.#peek();
+    if (!(dict instanceof PickleDict))
+      throw this.#refused('pickle sets items of what is not a dict', { found: typeName(dict) });
+    if (items.length % 2 !== 0) throw this.#refused('pickle sets a key without a value');
+    for (let i = 0; i < items.length; i += 2) dict.entries.set(items[i]!, items[i + 1]!);
+  }
+
+  /** Attributes are allowed where torch sets them, on a state dict (`_metadata`), and left out. */
+  #build(): void {
+    const state = this.#pop();
+    const target = this.#peek();
+    if (!(target instanceof PickleDict) || !(state instanceof PickleDict)) {
+      throw this.#refused('pickle sets the state of an object', { found: typeName(target), mend: RESAVE });
+    }
+  }
+
+  #global(module: PickleValue, name: PickleValue): void {
+    if (typeof module !== 'string' || typeof name !== 'string')
+      throw this.#refused('pickle names a global by no string');
+    const dotted = `${module}.${name}`.slice(0, 200);
+    const global = knownGlobal(dotted);
+    if (!global) {
+      throw invalid(
+        this.#field,
+        'pickle refers to a global that is not a tensor or container; it was not executed',
+        {
+          found: dotted,
+          wanted: 'tensors, numbers, strings, lists, tuples and dicts',
+          mend: RESAVE,
+        },
+      );
+    }
+    this.#push(global);
+  }
+
+  #recall(index: number): void {
+    const value = this.#memo.get(index);
+    if (value === undefined)
+      throw this.#refused('pickle recalls what it has not stored', { found: `memo ${index}` });
+    this.#push(value);
+  }
+
+  #execute(opcode: number): void {
+    const cursor = this.#cursor;
+    switch (opcode) {
+      case 0x80: // PROTO
+        return this.#protocol();
+      case 0x95: // FRAME: its length only helps readers of streams
+        cursor.uint64();
+        return;
+      case 0x28: // MARK
+        this.#marks.push(this.#stack.length);
+        return;
+      case 0x30: // POP
+        this.#pop();
+        return;
+      case 0x31: // POP_MARK
+        this.#popMark();
+        return;
+      case 0x32: // DUP
+        return this.#push(this.#peek());
+      case 0x4e: // NONE
+        return this.#push(null);
+      case 0x88: // NEWTRUE
+        return this.#push(true);
+      case 0x89: // NEWFALSE
+        return this.#push(false);
+      case 0x4a: // BININT
+        return this.#push(cursor.int32());
+      case 0x4b: // BININT1
+        return this.#push(cursor.uint8());
+      case 0x4d: // BININT2
+        return this.#push(cursor.uint16());
+      case 0x8a: // LONG1
+        return this.#push(cursor.integer(cursor.uint8()));
+      case 0x8b: // LONG4
+        return this.#push(cursor.integer(cursor.uint32()));
+      case 0x47: // BINFLOAT
+        return this.#push(cursor.float64());
+      case 0x8c: // SHORT_BINUNICODE
+        return this.#push(cursor.text(cursor.uint8()));
+      case 0x58: // BINUNICODE
+        return this.#push(cursor.text(cursor.uint32()));
+      case 0x8d: // BINUNICODE8
+        return this.#push(cursor.text(cursor.uint64()));
+      case 0x43: // SHORT_BINBYTES
+        return this.#push(cursor.bytes(cursor.uint8()));
+      case 0x42: // BINBYTES
+        return this.#push(cursor.bytes(cursor.uint32()));
+      case 0x8e: // BINBYTES8
+        return this.#push(cursor.bytes(cursor.uint64()));
+      case 0x29: // EMPTY_TUPLE
+        return this.#tuple(0);
+      case 0x85: // TUPLE1
+        return this.#tuple(1);
+      case 0x86: // TUPLE2
+        return this.#tuple(2);
+      case 0x87: // TUPLE3
+        return this.#tuple(3);
+      case 0x74: // TUPLE
+        return this.#push(new PickleTuple(this.#popMark()));
+      case 0x5d: // EMPTY_LIST
+        return this.#push(new PickleList());
+      case 0x61: // APPEND
+        return this.#append([this.#pop()]);
+      case 0x65: // APPENDS
+        return this.#append(this.#popMark());
+      case 0x7d: // EMPTY_DICT
+        return this.#push(new PickleDict());
+      case 0x73: {
+        // SETITEM
+        const value = this.#pop();
+        return this.#setItems([this.#pop(), value]);
+      }
+      case 0x75: // SETITEMS
+        return this.#setItems(this.#popMark());
+      case 0x63: {
+        // GLOBAL
+        const module = cursor.line();
+        return this.#global(module, cursor.line());
+      }
+      case 0x69: {
+        // INST: a global and a call in one, of protocol 0; read so that the global is named
+        const module = cursor.line();
+        this.#global(module, cursor.line());
+        throw this.#refused('unsupported pickle opcode', { found: 'INST' });
+      }
+      case 0x93: {
+        // STACK_GLOBAL
+        const name = this.#pop();
+        return this.#global(this.#pop(), name);
+      }
+      case 0x52: {
+        // REDUCE
+        const args = this.#pop();
+        return this.#push(callKnown(this.#field, this.#pop(), args));
+      }
+      case 0x62: // BUILD
+        return this.#build();
+      case 0x51: // BINPERSID
+        return this.#push(storageOf(this.#field, this.#pop()));
+      case 0x71: // BINPUT
+        this.#memo.set(cursor.uint8(), this.#peek());
+        return;
+      case 0x72: // LONG_BINPUT
+        this.#memo.set(cursor.uint32(), this.#peek());
+        return;
+      case 0x94: // MEMOIZE
+        this.#memo.set(this.#memo.size, this.#peek());
+        return;
+      case 0x68: // BINGET
+        return this.#recall(cursor.uint8());
+      case 0x6a: // LONG_BINGET
+        return this.#recall(cursor.uint32());
+      default:
+        throw this.#refused('unsupported pickle opcode', {
+          found: `0x${opcode.toString(16).padStart(2, '0')}`,
+          mend: RESAVE,
+        });
+    }
+  }
+}
+
+/**
+ * The value of a pickle. It may contain itself: whoever walks it must not recurse without a bound. Errors name `field`:
+ * an unknown global (named), an unsupported opcode or protocol, a stack or memo out of order, a truncated pickle.
+ */
+export function readPickle(field: string, bytes: Uint8Array): PickleValue {
+  if (bytes.byteLength > MAX_PICKLE_BYTES) {
+    throw invalid(field, 'pickle too large', {
+      found: `${bytes.byteLength} bytes`,
+      wanted: `at most ${MAX_PICKLE_BYTES} bytes`,
+    });
+  }
+  return new PickleMachine(field, bytes).run();
+}
