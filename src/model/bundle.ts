@@ -1,0 +1,143 @@
+/** A model bundle: a folder with `energy.json` (the card) and `weights.safetensors`. */
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Fault, invalid } from '../errors.js';
+import { readSafetensors, writeSafetensors } from '../weights/safetensors.js';
+import { describeWeights } from './architecture.js';
+import { cardContradictions, parseCard, weightsContradictions } from './card-checks.js';
+import { CARD_FILE, WEIGHTS_FILE, type ModelCard } from './card.js';
+import { refuse } from './problems.js';
+import { nonFiniteWeights, type Weights } from './weights.js';
+
+export interface ModelBundle {
+  readonly directory: string;
+  readonly card: ModelCard;
+  readonly weights: Weights;
+  /** Hex sha256 of the bytes of `weights.safetensors`: what a calibration belongs to. */
+  readonly digest: string;
+}
+
+/**
+ * Reads and checks a bundle. Errors: `not_found` (no such directory, or not a bundle), `invalid` naming every problem of
+ * the card, or every contradiction between card and weights and every non-finite tensor.
+ */
+export async function loadBundle(directory: string): Promise<ModelBundle> {
+  const text = await readPart(directory, CARD_FILE);
+  const bytes = await readPart(directory, WEIGHTS_FILE);
+  const card = parseCard(new TextDecoder().decode(text), path.join(directory, CARD_FILE));
+  const { tensors } = readSafetensors(path.join(directory, WEIGHTS_FILE), bytes);
+  checkBundle(directory, card, tensors);
+  return { directory, card, weights: tensors, digest: digestOf(bytes) };
+}
+
+/**
+ * Refuses a card and weights that do not belong together: every contradiction inside the card, between card and weights,
+ * every missing, unexpected or wrong-shaped tensor and every non-finite one, in one fault.
+ */
+export function checkBundle(field: string, card: ModelCard, weights: Weights): void {
+  const described = describeWeights(field, weights);
+  const problems = [
+    ...cardContradictions(card),
+    ...weightsContradictions(card, described),
+    ...described.problems,
+  ];
+  refuse(field, problems);
+  refuse(field, nonFiniteWeights(weights));
+}
+
+/**
+ * Checks and writes a bundle, whole or not at all: a temporary directory beside it is filled, flushed and renamed.
+ * `force` replaces an existing bundle with everything in it, its calibration included (it belonged to other weights or
+ * another card). Errors: `precondition` when the directory exists and is not to be, or must not be, replaced.
+ */
+export async function saveBundle(
+  directory: string,
+  card: ModelCard,
+  weights: Weights,
+  options: { readonly force?: boolean } = {},
+): Promise<ModelBundle> {
+  checkBundle(directory, card, weights);
+  const target = path.resolve(directory);
+  const replaces = await checkTarget(target, options.force === true);
+  const bytes = writeSafetensors(weights, { format: 'pt' });
+  const parent = path.dirname(target);
+  await mkdir(parent, { recursive: true });
+  const temporary = await mkdtemp(path.join(parent, `.${path.basename(target)}.new-`));
+  try {
+    await writeFlushed(path.join(temporary, WEIGHTS_FILE), bytes);
+    await writeFlushed(path.join(temporary, CARD_FILE), `${JSON.stringify(card, null, 2)}\n`);
+    if (replaces) {
+      const old = await mkdtemp(path.join(parent, `.${path.basename(target)}.old-`));
+      await rename(target, path.join(old, 'bundle'));
+      await rename(temporary, target);
+      await rm(old, { recursive: true });
+    } else {
+      await rename(temporary, target);
+    }
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  return { directory, card, weights, digest: digestOf(bytes) };
+}
+
+/** True when there is a bundle to replace. */
+async function checkTarget(target: string, force: boolean): Promise<boolean> {
+  let entries: string[];
+  try {
+    entries = await readdir(target);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw invalid(target, 'cannot be written as a directory', { found: (cause as Error).message, cause });
+  }
+  if (entries.length === 0) return false; // rename replaces an empty directory
+  if (!entries.includes(CARD_FILE)) {
+    throw new Fault('precondition', 'exists and is not a model bundle', {
+      field: target,
+      found: entries.slice(0, 5).join(', '),
+      wanted: 'a new or empty directory',
+    });
+  }
+  if (!force) {
+    throw new Fault('precondition', 'a model bundle is already there', {
+      field: target,
+      mend: 'Choose another directory, or replace it with --force',
+    });
+  }
+  return true;
+}
+
+/** A plain Uint8Array: a Buffer's `slice` would not copy, and tensors are views of these bytes. */
+async function readPart(directory: string, name: string): Promise<Uint8Array> {
+  const file = path.join(directory, name);
+  try {
+    const { buffer, byteOffset, byteLength } = await readFile(file);
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new Fault('not_found', 'no such file', {
+        field: file,
+        wanted: `a model bundle: a directory with ${CARD_FILE} and ${WEIGHTS_FILE}`,
+        mend: 'Make one with: action-energy import CHECKPOINT -o DIRECTORY',
+        cause,
+      });
+    }
+    throw invalid(file, 'cannot be read', { found: message, cause });
+  }
+}
+
+async function writeFlushed(file: string, data: Uint8Array | string): Promise<void> {
+  const handle = await open(file, 'wx');
+  try {
+    await handle.writeFile(data);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,148 @@
+/**
+ * From a checkpoint to a bundle: what the shapes tell is derived, what they cannot tell must be declared by whoever
+ * trained the model, and is asked for by name.
+ */
+import { Fault } from '../errors.js';
+import { describeWeights, type Architecture } from './architecture.js';
+import { checkBundle } from './bundle.js';
+import { checkCardSchema, usualHeads } from './card-checks.js';
+import { CARD_FILE, CARD_FORMAT, type ModelCard } from './card.js';
+import type { Dims } from './parameters.js';
+import { refuse, type Problem } from './problems.js';
+import type { Weights } from './weights.js';
+import type { z } from 'zod';
+import type { poolSchema, readoutSchema } from './card.js';
+
+/** Everything about a model that its checkpoint does not contain. */
+export interface Declared {
+  readonly name: string;
+  /** Required for cross_attention; a global_context model has none. */
+  readonly heads?: number;
+  /** Required. */
+  readonly activation?: ModelCard['activation'];
+  /** Required; gain, scale and offset default to the usual ones. */
+  readonly readout?: z.input<typeof readoutSchema>;
+  readonly pool?: z.input<typeof poolSchema>;
+  /** Default: 1.0 for the linear readout, 0.5 for the others. */
+  readonly tau?: number;
+  /** Steps of the training chunks; derived for global_context. */
+  readonly chunk?: number;
+  /** Default: units `unspecified`, nothing else declared. */
+  readonly actions?: ModelCard['actions'];
+  readonly provenance?: NonNullable<ModelCard['provenance']>;
+}
+
+export type DeclarationName = 'heads' | 'activation' | 'readout';
+
+/** One thing that must be declared and was not, with the value that most checkpoints have. */
+export interface MissingDeclaration {
+  readonly name: DeclarationName;
+  readonly usual: string;
+  readonly why: string;
+}
+
+/** `precondition`-like input fault that says which declarations are missing; the CLI turns them into a command line. */
+export class MissingDeclarations extends Fault {
+  readonly missing: readonly MissingDeclaration[];
+
+  constructor(field: string, missing: readonly MissingDeclaration[]) {
+    super('invalid', 'the checkpoint does not say everything about the model', {
+      field,
+      found: `nothing about ${missing.map(({ name }) => name).join(', ')}`,
+      wanted: missing.map(({ name, usual, why }) => `${name} (${why}; usual: ${usual})`).join(', '),
+    });
+    this.missing = missing;
+  }
+}
+
+/** What must still be declared for weights of this architecture. */
+export function missingDeclarations(
+  architecture: Architecture,
+  dims: Dims,
+  declared: Pick<Declared, DeclarationName>,
+): MissingDeclaration[] {
+  const missing: MissingDeclaration[] = [];
+  if (architecture === 'cross_attention' && declared.heads === undefined) {
+    const usual = dims.hidden === undefined ? 8 : usualHeads(dims.hidden);
+    missing.push({
+      name: 'heads',
+      usual: String(usual),
+      why: 'attention heads leave no trace in the shapes',
+    });
+  }
+  if (declared.activation === undefined) {
+    missing.push({ name: 'activation', usual: 'relu', why: 'relu or silu, as the training code had it' });
+  }
+  if (declared.readout === undefined) {
+    missing.push({ name: 'readout', usual: 'sigmoid', why: 'sigmoid, softplus, linear or half_square' });
+  }
+  return missing;
+}
+
+/**
+ * Card and weights of an imported checkpoint, checked as `checkBundle` does. Errors: unknown architecture; every missing,
+ * unexpected or wrong-shaped key; `MissingDeclarations`; a declaration that contradicts the weights; non-finite weights.
+ *
+ * @param field names the checkpoint in errors
+ * @param tensors state dict without `module.` prefix, any float dtype
+ */
+export function bundleFromCheckpoint(
+  tensors: Weights,
+  declared: Declared,
+  field = 'checkpoint',
+): { readonly card: ModelCard; readonly weights: Weights } {
+  const { structure, dims, problems } = describeWeights(field, tensors);
+  refuse(field, problems);
+  const missing = missingDeclarations(structure.architecture, dims, declared);
+  if (missing.length > 0) throw new MissingDeclarations(field, missing);
+  refuse(field, misplaced(structure.architecture, dims, declared));
+  const { name, heads, activation, readout, pool, chunk, provenance } = declared;
+  const tau = declared.tau ?? (readout!.kind === 'linear' ? 1 : 0.5);
+  const actions = declared.actions ?? { units: 'unspecified' };
+  const card = checkCardSchema(
+    {
+      format: CARD_FORMAT,
+      name,
+      architecture: structure.architecture,
+      activation,
+      readout,
+      ...(pool === undefined ? {} : { pool }),
+      state_dim: dims.state_dim,
+      action_dim: dims.action_dim,
+      hidden: dims.hidden,
+      ...(structure.architecture === 'cross_attention'
+        ? { heads, blocks: structure.blocks, ...(chunk === undefined ? {} : { chunk }) }
+        : { layers: structure.layers, chunk: dims.chunk }),
+      tau,
+      actions,
+      mask_polarity: 'true_is_ignored',
+      ...(provenance === undefined ? {} : { provenance }),
+    },
+    CARD_FILE,
+  );
+  checkBundle(field, card, tensors);
+  return { card, weights: tensors };
+}
+
+/** Declarations that this architecture cannot have. */
+function misplaced(architecture: Architecture, dims: Dims, { heads, chunk }: Declared): Problem[] {
+  if (architecture !== 'global_context') return [];
+  const problems: Problem[] = [];
+  if (heads !== undefined) {
+    problems.push({
+      field: 'heads',
+      summary: 'a global_context model has no attention',
+      found: String(heads),
+      wanted: 'no heads',
+    });
+  }
+  if (chunk !== undefined && chunk !== dims.chunk) {
+    problems.push({
+      field: 'chunk',
+      summary: 'contradicts the rows of pos_emb.weight',
+      found: String(chunk),
+      wanted: String(dims.chunk),
+    });
+  }
+  return problems;
+}
