@@ -1,0 +1,251 @@
+/**
+ * Encoded contexts that outlive their request. The K,V of a context stay in the engine's worker under a slot; this is
+ * the book on the calling side: which id stands for which slot, for how long, and which slots may be forgotten.
+ * Pure: time comes in as an argument, and nothing here talks to the engine. `src/batching/scheduler.ts` owns one,
+ * reserves and pins through it, and hands `takeReleased()` to the engine with its next batch.
+ *
+ * - Lease: an entry expires `leaseMs` after its last touch. Committing, acquiring and the end of a use are touches;
+ *   while it is in use it does not expire.
+ * - Bytes: entries (kept, reserved, and dropped ones still in use) never hold more than `maxBytes`. Room is made by
+ *   evicting the least recently touched entry that is not in use, its lease run out or not: a lease bounds how long an
+ *   entry stays, it promises nothing. Whose id is lost gets `not_found` and sends the context again.
+ * - Pins: an entry in use by waiting or running work is neither evicted nor released before that work has ended.
+ * - Owner: an id answers only to the owner that made it; ids are unguessable besides.
+ * - Slots are counted up and never used twice, so a late release cannot hit another context.
+ */
+import { Fault } from '../errors.js';
+import { IndexedHeap } from '../batching/heap.js';
+
+export interface ContextCacheOptions {
+  /** Bound of all entries together; 0 keeps nothing. */
+  readonly maxBytes: number;
+  /** Longer leases are shortened to this. */
+  readonly maxLeaseMs: number;
+  /** A fresh unguessable id, e.g. `randomContextId`. */
+  readonly newId: () => string;
+}
+
+/** A context that can be scored by id. */
+export interface KeptContext {
+  readonly id: string;
+  /** Bytes that it holds in the engine. */
+  readonly bytes: number;
+  /** Granted lease, milliseconds from the last touch. */
+  readonly leaseMs: number;
+  /** When it expires unless touched, on the scheduler's monotonic clock. */
+  readonly expiresAtMs: number;
+}
+
+/** A hold on an entry; `end` exactly once. */
+export interface ContextUse {
+  readonly slot: number;
+  /** Ends the use, which touches the entry. Undefined when the entry was dropped meanwhile. */
+  end(nowMs: number): KeptContext | undefined;
+}
+
+/** Room for a context that is being encoded; either `commit` or `abandon`, exactly once. */
+export interface ContextReservation {
+  readonly slot: number;
+  /** It is encoded: the id answers from now on. */
+  commit(nowMs: number): KeptContext;
+  /** It failed or nobody will learn its id: gives the room back and releases the slot. */
+  abandon(): void;
+}
+
+export type EvictionReason = 'lru' | 'expired' | 'dropped';
+
+export interface ContextCacheStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: Readonly<Record<EvictionReason, number>>;
+}
+
+interface Entry {
+  readonly id: string;
+  readonly slot: number;
+  readonly bytes: number;
+  readonly owner: string | undefined;
+  readonly leaseMs: number;
+  expiresAtMs: number;
+  uses: number;
+  dropped: boolean;
+}
+
+export class ContextCache {
+  readonly #options: ContextCacheOptions;
+  /** Entries that answer to their id, least recently touched first. */
+  readonly #entries = new Map<string, Entry>();
+  /** Entries that are not in use, by expiry. */
+  readonly #leases = new IndexedHeap<Entry>((a, b) => a.expiresAtMs < b.expiresAtMs);
+  readonly #evictions: Record<EvictionReason, number> = { lru: 0, expired: 0, dropped: 0 };
+  #released: number[] = [];
+  #nextSlot = 0;
+  #bytes = 0;
+  #hits = 0;
+  #misses = 0;
+
+  constructor(options: ContextCacheOptions) {
+    this.#options = options;
+  }
+
+  get stats(): ContextCacheStats {
+    return {
+      entries: this.#entries.size,
+      bytes: this.#bytes,
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: { ...this.#evictions },
+    };
+  }
+
+  /** A slot for a context that is encoded, scored and released in one batch. */
+  newSlot(): number {
+    return this.#nextSlot++;
+  }
+
+  /** Throws `exhausted` when a context of `bytes` can never be kept here. */
+  checkSize(bytes: number): void {
+    if (bytes <= this.#options.maxBytes) return;
+    throw new Fault('exhausted', 'the context is larger than the whole context cache', {
+      field: 'keep',
+      found: `${bytes} bytes`,
+      wanted: `at most ${this.#options.maxBytes} bytes`,
+      mend: 'Score it without keeping it, or raise the cache bound',
+    });
+  }
+
+  /**
+   * Makes room for a context of `bytes`, evicting as needed. Errors: `exhausted` when it is larger than the whole
+   * cache, or when what is in use leaves no room.
+   */
+  reserve(bytes: number, leaseMs: number, owner?: string): ContextReservation {
+    this.checkSize(bytes);
+    let free = this.#options.maxBytes - this.#bytes;
+    const victims: Entry[] = [];
+    for (const entry of this.#entries.values()) {
+      if (free >= bytes) break;
+      if (entry.uses > 0) continue;
+      victims.push(entry);
+      free += entry.bytes;
+    }
+    if (free < bytes) {
+      throw new Fault('exhausted', 'the context cache is full of contexts in use', {
+        field: 'keep',
+        found: `${bytes} bytes wanted, ${free} can be freed`,
+        mend: 'Try again when running requests have ended, or raise the cache bound',
+      });
+    }
+    for (const victim of victims) this.#evict(victim, 'lru');
+    const entry: Entry = {
+      id: this.#options.newId(),
+      slot: this.newSlot(),
+      bytes,
+      owner,
+      leaseMs: Math.min(leaseMs, this.#options.maxLeaseMs),
+      expiresAtMs: Infinity,
+      uses: 1,
+      dropped: false,
+    };
+    this.#bytes += bytes;
+    return {
+      slot: entry.slot,
+      commit: (nowMs) => {
+        this.#entries.set(entry.id, entry);
+        entry.uses = 0;
+        return this.#touch(entry, nowMs);
+      },
+      abandon: () => this.#release(entry),
+    };
+  }
+
+  /** Takes an entry into use and touches it. Errors: `not_found` naming `field`. */
+  acquire(id: string, owner: string | undefined, nowMs: number, field = 'context_id'): ContextUse {
+    const entry = this.#find(id, owner, nowMs);
+    if (entry === undefined) {
+      this.#misses++;
+      throw notFound(field);
+    }
+    this.#hits++;
+    entry.uses++;
+    this.#touch(entry, nowMs);
+    return {
+      slot: entry.slot,
+      end: (endMs) => {
+        entry.uses--;
+        if (!entry.dropped) return this.#touch(entry, endMs);
+        if (entry.uses === 0) this.#release(entry);
+        return undefined;
+      },
+    };
+  }
+
+  /** Forgets an id at once; its slot goes when its last use has ended. Errors: `not_found`. Returns its bytes. */
+  drop(id: string, owner: string | undefined, nowMs: number): number {
+    const entry = this.#find(id, owner, nowMs);
+    if (entry === undefined) throw notFound('context_id');
+    this.#evict(entry, 'dropped');
+    return entry.bytes;
+  }
+
+  /** Evicts what has outlived its lease. */
+  expire(nowMs: number): void {
+    for (let entry = this.#leases.peek(); entry !== undefined; entry = this.#leases.peek()) {
+      if (entry.expiresAtMs > nowMs) break;
+      this.#evict(entry, 'expired');
+    }
+  }
+
+  /** When the next lease runs out; Infinity when none will. */
+  get nextExpiryMs(): number {
+    return this.#leases.peek()?.expiresAtMs ?? Infinity;
+  }
+
+  get hasReleased(): boolean {
+    return this.#released.length > 0;
+  }
+
+  /** Slots that the engine is to forget, each given out once. */
+  takeReleased(): number[] {
+    const released = this.#released;
+    this.#released = [];
+    return released;
+  }
+
+  #find(id: string, owner: string | undefined, nowMs: number): Entry | undefined {
+    this.expire(nowMs);
+    const entry = this.#entries.get(id);
+    return entry !== undefined && entry.owner === owner ? entry : undefined;
+  }
+
+  #touch(entry: Entry, nowMs: number): KeptContext {
+    entry.expiresAtMs = nowMs + entry.leaseMs;
+    this.#entries.delete(entry.id);
+    this.#entries.set(entry.id, entry);
+    this.#leases.remove(entry);
+    if (entry.uses === 0) this.#leases.push(entry);
+    const { id, bytes, leaseMs, expiresAtMs } = entry;
+    return { id, bytes, leaseMs, expiresAtMs };
+  }
+
+  #evict(entry: Entry, reason: EvictionReason): void {
+    this.#evictions[reason]++;
+    this.#entries.delete(entry.id);
+    this.#leases.remove(entry);
+    entry.dropped = true;
+    if (entry.uses === 0) this.#release(entry);
+  }
+
+  #release(entry: Entry): void {
+    this.#bytes -= entry.bytes;
+    this.#released.push(entry.slot);
+  }
+}
+
+function notFound(field: string): Fault {
+  return new Fault('not_found', 'no context is kept under this id', {
+    field,
+    mend: 'Send the context again',
+  });
+}
