@@ -1,0 +1,51 @@
+/** The faults with which the scheduler itself ends a work. */
+import { Fault } from '../errors.js';
+import type { QueueRefusal } from './queue.js';
+import type { WorkSize } from './size.js';
+
+const ELSEWHERE = { mend: 'Try another replica' };
+
+const BOUNDS: Record<QueueRefusal, string> = {
+  queue_full: 'too many requests are waiting',
+  queue_bytes: 'waiting requests hold too much memory',
+  client_share: 'this client has too many requests waiting',
+};
+
+/** Bounds of the retry hint: never at once, never so long that a client forgets. */
+const MIN_RETRY_MS = 10;
+const MAX_RETRY_MS = 10_000;
+
+/** Beyond the queue's bounds; the hint is the time that the queue takes to drain. */
+export function queueFault(refusal: QueueRefusal, drainMs: number): Fault {
+  const retryAfterMs = Math.ceil(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, drainMs)));
+  return new Fault('exhausted', BOUNDS[refusal], { retryAfterMs, mend: `Try again in ${retryAfterMs} ms` });
+}
+
+export function backgroundFault(size: WorkSize, budget: WorkSize): Fault {
+  return new Fault('exhausted', 'background work is larger than a background batch may be', {
+    found: formatSize(size),
+    wanted: `at most ${formatSize(budget)}`,
+  });
+}
+
+export function deadlineFault(): Fault {
+  return new Fault('deadline', 'the deadline cannot be met', {
+    mend: 'Allow more time, or send less at once',
+  });
+}
+
+export function drainingFault(): Fault {
+  return new Fault('unavailable', 'the server is draining', ELSEWHERE);
+}
+
+export function closedFault(): Fault {
+  return new Fault('unavailable', 'the server is stopping', ELSEWHERE);
+}
+
+export function engineFault(cause: Fault): Fault {
+  return new Fault('unavailable', 'the engine has stopped', { cause, ...ELSEWHERE });
+}
+
+function formatSize({ tokens, steps, contexts }: WorkSize): string {
+  return `${tokens} tokens, ${steps} steps, ${contexts} contexts`;
+}
