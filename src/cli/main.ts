@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** The command line: a flat list of subcommands, one file each, and one place where their faults become exit codes. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { Fault, invalid, toFault } from '../errors.js';
+import { importCommand } from './import.js';
+import { inspectCommand } from './inspect.js';
+import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
+
+const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand];
+
+function buildProgram(): Command {
+  const program = new Command('action-energy')
+    .description('Scores robot action chunks with an energy model on ONNX Runtime')
+    .version(packageVersion())
+    .option('--verbose', 'print stacks of errors')
+    .addHelpText('after', `\n${EXIT_CODE_HELP}`)
+    .exitOverride()
+    // the fault is printed once, below, in the same form as every other
+    .configureOutput({ outputError: () => undefined });
+  for (const subcommand of SUBCOMMANDS) program.addCommand(adopt(program, subcommand()));
+  return program;
+}
+
+/** Commands that are made apart inherit nothing by themselves: settings go down to every depth. */
+function adopt(parent: Command, child: Command): Command {
+  child.copyInheritedSettings(parent);
+  for (const grandchild of child.commands) adopt(child, grandchild);
+  return child;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A usage error as a fault; undefined when commander has only printed help or the version. */
+function usageFault({ code, exitCode, message }: CommanderError): Fault | undefined {
+  if (exitCode === EXIT_CODES.done) return undefined;
+  if (code === 'commander.help') {
+    return invalid('command', 'missing', { mend: 'See: action-energy --help' });
+  }
+  const [first = '', ...rest] = message.replace(/^error: /, '').split('\n');
+  const near = /Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
+  return new Fault('invalid', first, {
+    mend: near === undefined ? 'See --help' : `Did you mean ${near}?`,
+  });
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync([...argv]);
+    return Number(process.exitCode ?? EXIT_CODES.done);
+  } catch (error) {
+    const fault = error instanceof CommanderError ? usageFault(error) : toFault(error);
+    if (fault === undefined) return EXIT_CODES.done;
+    // read from argv itself: the fault may be that the flags could not be parsed
+    const text = argv.includes('--json') ? faultJson(fault) : formatFault(fault, argv.includes('--verbose'));
+    process.stderr.write(`${text}\n`);
+    return exitCodeOf(fault.kind);
+  }
+}
+
+// a reader that has seen enough (`| head`) is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT_CODES.done);
+  throw error;
+});
+process.exitCode = await main(process.argv);
