@@ -90,7 +90,7 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
   try {
     bundle = bundleFromCheckpoint(tensors, declared, checkpoint);
   } catch (error) {
-    throw error instanceof MissingDeclarations ? withCommand(error, checkpoint, flags) : error;
+    throw error instanceof MissingDeclarations ? withCommand(error, checkpoint) : error;
   }
   const { card, weights } = bundle;
   const { digest } = await saveBundle(flags.output, card, weights, { force: flags.force === true });
@@ -149,7 +149,7 @@ async function fileDigest(file: string): Promise<string> {
 }
 
 /** The same fault with a command line to paste: what was typed, and the usual value of each missing flag. */
-function withCommand(error: MissingDeclarations, checkpoint: string, flags: ImportFlags): Fault {
+function withCommand(error: MissingDeclarations, checkpoint: string): Fault {
   const usual = error.missing.map(({ name, usual: value }) => `--${name} ${value}`);
   const given = process.argv.slice(process.argv.indexOf('import') + 1).filter((word) => word !== checkpoint);
   const line = ['action-energy import', quote(checkpoint), ...usual, ...given.map(quote)].join(' ');
@@ -157,7 +157,7 @@ function withCommand(error: MissingDeclarations, checkpoint: string, flags: Impo
   return invalid(field ?? checkpoint, error.summary, {
     ...(found === undefined ? {} : { found }),
     ...(wanted === undefined ? {} : { wanted }),
-    mend: `With the usual values, if the training code agrees${flags.json ? '' : '\n '}: ${line}`,
+    mend: `With the usual values, if the training code agrees:\n${line}`,
     cause: error,
   });
 }

@@ -49,7 +49,9 @@ export function formatFault(fault: Fault, verbose: boolean): string {
     ['wanted', fault.wanted],
     ['mend', fault.mend],
   ] as const) {
-    if (text !== undefined) lines.push(`  ${`${label}:`.padEnd(8)}${text}`);
+    if (text === undefined) continue;
+    // lines after the first stand below it
+    lines.push(`  ${`${label}:`.padEnd(8)}${text.replaceAll('\n', '\n          ')}`);
   }
   if (verbose) {
     for (let error: unknown = fault; error instanceof Error; error = error.cause) {

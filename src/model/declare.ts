@@ -2,16 +2,15 @@
  * From a checkpoint to a bundle: what the shapes tell is derived, what they cannot tell must be declared by whoever
  * trained the model, and is asked for by name.
  */
+import type { z } from 'zod';
 import { Fault } from '../errors.js';
 import { describeWeights, type Architecture } from './architecture.js';
 import { checkBundle } from './bundle.js';
 import { checkCardSchema, usualHeads } from './card-checks.js';
-import { CARD_FILE, CARD_FORMAT, type ModelCard } from './card.js';
+import { CARD_FILE, CARD_FORMAT, type ModelCard, type poolSchema, type readoutSchema } from './card.js';
 import type { Dims } from './parameters.js';
 import { refuse, type Problem } from './problems.js';
 import type { Weights } from './weights.js';
-import type { z } from 'zod';
-import type { poolSchema, readoutSchema } from './card.js';
 
 /** Everything about a model that its checkpoint does not contain. */
 export interface Declared {
@@ -41,7 +40,7 @@ export interface MissingDeclaration {
   readonly why: string;
 }
 
-/** `precondition`-like input fault that says which declarations are missing; the CLI turns them into a command line. */
+/** Says which declarations are missing; the CLI turns them into a command line. */
 export class MissingDeclarations extends Fault {
   readonly missing: readonly MissingDeclaration[];
 
@@ -49,7 +48,7 @@ export class MissingDeclarations extends Fault {
     super('invalid', 'the checkpoint does not say everything about the model', {
       field,
       found: `nothing about ${missing.map(({ name }) => name).join(', ')}`,
-      wanted: missing.map(({ name, usual, why }) => `${name} (${why}; usual: ${usual})`).join(', '),
+      wanted: missing.map(({ name, usual, why }) => `${name} (${why}; usual: ${usual})`).join('\n'),
     });
     this.missing = missing;
   }
