@@ -28,6 +28,9 @@ const ROOTS: Readonly<Record<Architecture, readonly string[]>> = {
 /** A block index beyond this is not a block of any known model; the key is then named as unexpected. */
 const MAX_BLOCKS = 256;
 
+/** With more unexpected keys than this the file is another model; comparing each with each would take minutes. */
+const MAX_SUGGESTED = 500;
+
 export interface WeightsDescription {
   readonly structure: Structure;
   /** Derived by majority over all axes that carry the dim, so that one wrong tensor is blamed, not the others. */
@@ -117,8 +120,9 @@ function compareTensors(
   const problems: Problem[] = [];
   const missing = [...table.keys()].filter((name) => !tensors.has(name));
   const unexpected = [...tensors.keys()].filter((name) => !table.has(name));
+  const suggest = unexpected.length <= MAX_SUGGESTED;
   for (const name of missing) {
-    const near = nearest(name, unexpected);
+    const near = suggest ? nearest(name, unexpected) : undefined;
     problems.push({
       field: name,
       summary: 'missing tensor',
@@ -127,7 +131,7 @@ function compareTensors(
     });
   }
   for (const name of unexpected) {
-    const near = nearest(name, missing) ?? nearest(name, table.keys());
+    const near = suggest ? (nearest(name, missing) ?? nearest(name, table.keys())) : undefined;
     problems.push({
       field: name,
       summary: 'unexpected tensor',

@@ -107,6 +107,14 @@ test('missing, misspelt, unexpected and wrong-shaped keys are named together, th
   );
 });
 
+test('a file of a hundred thousand other keys is refused at once, in a message of bounded length', async () => {
+  const tensors = goldenTensors('cross_relu_sigmoid', 'weights');
+  for (let i = 0; i < 100_000; i++) tensors.set(`language_model.layers.${i}.mlp.gate_proj.weight`, zeros(1));
+  const text = await faultText(() => bundleFromCheckpoint(tensors, goldenDeclared('cross_relu_sigmoid')));
+  assertNames(text, '100000 problems', 'and 99800 more');
+  assert.ok(text.length < 50_000);
+});
+
 test('keys below a prefix are recognised and the prefix named', async () => {
   const tensors = goldenTensors('global_silu_half_square', 'weights');
   const prefixed = new Map([...tensors].map(([key, tensor]) => [`energy_model.${key}`, tensor]));
