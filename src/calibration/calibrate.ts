@@ -1,0 +1,141 @@
+/** Calibration from end to end: split, collect, fit, report. Pure but for the engine and the data that are passed in. */
+import { createHash } from 'node:crypto';
+import type { Engine } from '../engine/engine.js';
+import { invalid } from '../errors.js';
+import type { ModelCard } from '../model/card.js';
+import { collect, type CollectOptions } from './collect.js';
+import type { CalibrationData } from './data.js';
+import { evaluate } from './evaluate.js';
+import { fitCalibration, type Fit } from './fit.js';
+import { energyLandscape } from './landscape.js';
+import { actionUnits, planNegatives } from './negatives.js';
+import type { Report } from './report-schema.js';
+import { CALIBRATION_FORMAT, type Calibration } from './schema.js';
+import { splitRows, type Split } from './split.js';
+
+export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, replicates: 200, nearDuplicate: 0.1 } as const;
+
+export interface CalibrateOptions {
+  readonly engine: Engine;
+  readonly card: ModelCard;
+  /** Hex sha256 of the weights that the engine runs. */
+  readonly weightsDigest: string;
+  readonly data: CalibrationData;
+  /** B; made smaller when a part of the split has fewer rows. */
+  readonly batch?: number;
+  readonly seed?: number;
+  /** Bootstrap replicates. */
+  readonly replicates?: number;
+  /** See `CollectOptions`. */
+  readonly nearDuplicate?: number;
+  /** First of `batch` engine slots that are free. */
+  readonly firstSlot?: number;
+  readonly now?: () => Date;
+  readonly onRows?: (count: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Errors: data that do not fit the model or are too few; a failing engine; the signal's reason. */
+export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
+  const { card, data, weightsDigest, now = () => new Date() } = options;
+  const { seed, replicates, nearDuplicate, ...pass } = await preparePass(options);
+  const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
+  const batch = fittingBatch(options.batch ?? CALIBRATE_DEFAULTS.batch, split);
+  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
+  const fitted = await collect(data, split.fit, collecting);
+  const fit = fitCalibration(fitted, { seed, replicates, cardTau: card.tau, episodeSteps: data.step });
+  const report = await reportOn(split.heldOut, fit, collecting, options, replicates);
+  const content = {
+    format: CALIBRATION_FORMAT,
+    created: now().toISOString(),
+    model: { name: card.name, weights_digest: weightsDigest },
+    data: {
+      sources: data.sources.map(({ name, bytes, rows }) => ({ name, bytes, rows })),
+      rows: data.rows,
+      steps: data.steps,
+      split: {
+        by: split.by,
+        clusters: split.clusterCount,
+        fit_rows: split.fit.length,
+        held_out_rows: split.heldOut.length,
+      },
+      seed,
+      near_duplicate: nearDuplicate,
+      action_units: Array.from(pass.units),
+    },
+    better: fit.better,
+    scores: fit.scores,
+    report,
+  } as const;
+  return { ...content, version: contentVersion(content) };
+}
+
+/**
+ * A report on all rows under an existing calibration: has the model, or what it sees, changed since? Errors: as
+ * `calibrate`.
+ */
+export async function evaluateCalibration(
+  calibration: Pick<Calibration, 'scores' | 'better'>,
+  options: CalibrateOptions,
+): Promise<Report> {
+  const { data } = options;
+  const { seed, replicates, nearDuplicate, ...pass } = await preparePass(options);
+  const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
+  const rows = Int32Array.from({ length: data.rows }, (_, row) => row);
+  const batch = Math.min(options.batch ?? CALIBRATE_DEFAULTS.batch, data.rows);
+  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
+  return reportOn(rows, calibration, collecting, options, replicates);
+}
+
+async function preparePass(options: CalibrateOptions): Promise<
+  Omit<CollectOptions, 'batch' | 'clusters'> & { replicates: number }
+> {
+  const { engine, card, data, firstSlot, onRows, signal } = options;
+  const {
+    seed = CALIBRATE_DEFAULTS.seed,
+    replicates = CALIBRATE_DEFAULTS.replicates,
+    nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate,
+  } = options;
+  const units = await actionUnits(data, card);
+  return {
+    engine,
+    card,
+    plan: planNegatives(data, card, units, seed),
+    units,
+    seed,
+    replicates,
+    nearDuplicate,
+    ...(firstSlot === undefined ? {} : { firstSlot }),
+    ...(onRows === undefined ? {} : { onRows }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+async function reportOn(
+  rows: Int32Array,
+  fit: Fit,
+  collecting: CollectOptions,
+  { engine, card, data }: CalibrateOptions,
+  replicates: number,
+): Promise<Report> {
+  const { units, plan, seed, firstSlot } = collecting;
+  const observations = await collect(data, rows, collecting);
+  const example = observations.rows[0]!;
+  const landscape = await energyLandscape(engine, card, data, example, units, fit.better, firstSlot);
+  return evaluate(observations, fit, { card, plan, landscape, seed, replicates });
+}
+
+function fittingBatch(wanted: number, split: Split): number {
+  const batch = Math.min(wanted, split.fit.length, split.heldOut.length);
+  if (batch >= 2) return batch;
+  throw invalid('data', 'too few rows to compare chunks', {
+    found: `${split.fit.length} rows to fit on and ${split.heldOut.length} to report on`,
+    wanted: 'at least 2 of each',
+  });
+}
+
+/** 16 hex digits over everything but the time of its making. */
+function contentVersion(content: Omit<Calibration, 'version'>): string {
+  const text = JSON.stringify({ ...content, created: undefined });
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,205 @@
+/** Calibration data: rows of context and chunks, from one source or several shards, each row read when asked for. */
+import { invalid } from '../errors.js';
+import type { ModelCard } from '../model/card.js';
+import { refuse } from '../model/problems.js';
+import { toFloat32 } from '../tensor/convert.js';
+import { byteLength, type Tensor } from '../tensor/tensor.js';
+import { openColumns, type Columns } from './columns.js';
+import { shardContradictions, shardLayout, type ShardLayout } from './layout.js';
+
+export interface CalibrationData {
+  readonly rows: number; // M
+  readonly steps: number; // H
+  readonly dims: number; // A
+  readonly explicit: number; // K
+  readonly layers: number; // L
+  readonly hasPolicy: boolean;
+  readonly hasMask: boolean;
+  /** Ids and episode steps, [M]; undefined when the data have none. */
+  readonly task: Float64Array | undefined;
+  readonly episode: Float64Array | undefined;
+  readonly step: Float64Array | undefined;
+  /** Where the rows come from. */
+  readonly sources: readonly { readonly name: string; readonly bytes: number; readonly rows: number }[];
+  /** hidden [S, D] in memory of its own (it may be moved to an engine), mask [S]. */
+  context(row: number): Promise<{ hidden: Tensor; mask: Tensor | undefined }>;
+  /** The expert's chunk, [H, A]. */
+  actions(row: number): Promise<Float32Array>;
+  /** The first `count` given negatives, [count, H, A]. */
+  negatives(row: number, count: number): Promise<Float32Array>;
+  /** The chunk decoded from a layer, [H, A]. */
+  layerActions(layer: number, row: number): Promise<Float32Array>;
+  /** The policy's own chunk, [H, A]. */
+  policyActions(row: number): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Opens files (.safetensors, .npz, .pt) as the shards of one data set. Errors: all wrong keys of all shards together. */
+export async function openCalibrationData(files: readonly string[], card: ModelCard): Promise<CalibrationData> {
+  const sources: Columns[] = [];
+  try {
+    for (const file of files) sources.push(await openColumns(file));
+    return await calibrationData(sources, card);
+  } catch (error) {
+    await Promise.all(sources.map((source) => source.close()));
+    throw error;
+  }
+}
+
+interface Shard {
+  readonly source: Columns;
+  readonly layout: ShardLayout;
+  /** First row of this shard among all. */
+  readonly first: number;
+  /** Token offsets [M+1] of a ragged shard. */
+  readonly offsets: Float64Array | undefined;
+}
+
+/** Data over sources; closing them closes the sources. Errors: `invalid` naming every wrong or contradictory key. */
+export async function calibrationData(sources: readonly Columns[], card: ModelCard): Promise<CalibrationData> {
+  if (sources.length === 0) throw invalid('data', 'no data given', { wanted: 'one file or several shards' });
+  const checked = sources.map((source) => ({ name: source.name, source, ...shardLayout(source, card) }));
+  refuse('data', [...checked.flatMap(({ problems }) => problems), ...shardContradictions(checked)]);
+  const shards: Shard[] = [];
+  let rows = 0;
+  for (const { source, layout } of checked) {
+    const offsets = layout.ragged ? await readOffsets(source, layout) : undefined;
+    shards.push({ source, layout, first: rows, offsets });
+    rows += layout.rows;
+  }
+  const { steps, explicit, layers, columns } = checked[0]!.layout;
+  const dims = card.action_dim;
+  const locate = (row: number): { shard: Shard; at: number } => {
+    const shard = shards.findLast(({ first }) => first <= row)!;
+    return { shard, at: row - shard.first };
+  };
+  const ids = async (column: string): Promise<Float64Array | undefined> => {
+    if (!columns.has(column)) return undefined;
+    const out = new Float64Array(rows);
+    for (const { source, layout, first } of shards) {
+      out.set(toNumbers(`${source.name}: ${column}`, await source.rows(column, 0, layout.rows)), first);
+    }
+    return out;
+  };
+  const floats = async (column: string, row: number): Promise<Float32Array> => {
+    const { shard, at } = locate(row);
+    const field = `${shard.source.name}: ${column}[${at}]`;
+    return toFloat32(field, await shard.source.rows(column, at, at + 1));
+  };
+  const layerTables = new Map<string, Promise<Tensor>>();
+  return {
+    rows,
+    steps,
+    dims,
+    explicit,
+    layers,
+    hasPolicy: columns.has('policy_actions'),
+    hasMask: columns.has('pad_mask'),
+    task: await ids('task_id'),
+    episode: await ids('episode_id'),
+    step: await ids('step'),
+    sources: shards.map(({ source, layout }) => ({
+      name: source.name,
+      bytes: source.bytes,
+      rows: layout.rows,
+    })),
+    context: async (row) => {
+      const { shard, at } = locate(row);
+      return readContext(shard, at, columns.has('pad_mask'));
+    },
+    actions: (row) => floats('actions', row),
+    negatives: async (row, count) => (await floats('negatives', row)).subarray(0, count * steps * dims),
+    policyActions: (row) => floats('policy_actions', row),
+    layerActions: async (layer, row) => {
+      // rows are the second axis here, so a layer is read whole, once: H * A values a row, little beside its context
+      const { shard, at } = locate(row);
+      const key = `${shard.first}/${layer}`;
+      const table = layerTables.get(key) ?? shard.source.rows('layer_actions', layer, layer + 1);
+      layerTables.set(key, table);
+      const { dtype, bytes } = await table;
+      const rowBytes = byteLength(dtype, [steps, dims]);
+      const field = `${shard.source.name}: layer_actions[${layer}, ${at}]`;
+      return toFloat32(field, {
+        dtype,
+        shape: [steps, dims],
+        bytes: bytes.subarray(at * rowBytes, (at + 1) * rowBytes),
+      });
+    },
+    close: async () => {
+      await Promise.all(sources.map((source) => source.close()));
+    },
+  };
+}
+
+async function readContext(
+  { source, layout, offsets }: Shard,
+  at: number,
+  hasMask: boolean,
+): Promise<{ hidden: Tensor; mask: Tensor | undefined }> {
+  const start = layout.ragged ? offsets![at]! : at;
+  const end = layout.ragged ? offsets![at + 1]! : at + 1;
+  const hidden = await source.rows('hidden', start, end);
+  const mask = hasMask ? await source.rows('pad_mask', start, end) : undefined;
+  const D = hidden.shape.at(-1)!;
+  const tokens = layout.ragged ? end - start : hidden.shape.length === 3 ? hidden.shape[1]! : 1;
+  return {
+    // an engine may take the whole ArrayBuffer, so nothing else may lie in it
+    hidden: { dtype: hidden.dtype, shape: [tokens, D], bytes: ownMemory(hidden.bytes) },
+    mask: mask && { dtype: mask.dtype, shape: [tokens], bytes: mask.bytes },
+  };
+}
+
+function ownMemory(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+}
+
+async function readOffsets(source: Columns, { rows }: ShardLayout): Promise<Float64Array> {
+  const field = `${source.name}: offsets`;
+  const offsets = toNumbers(field, await source.rows('offsets', 0, rows + 1));
+  const tokens = source.header.get('hidden')!.shape[0]!;
+  offsets.forEach((offset, row) => {
+    const previous = row === 0 ? 0 : offsets[row - 1]! + 1;
+    if (row === 0 ? offset !== 0 : !(offset >= previous)) {
+      throw invalid(`${field}[${row}]`, 'offsets start at 0 and grow: every row has tokens', {
+        found: String(offset),
+        wanted: row === 0 ? '0' : `at least ${previous}`,
+      });
+    }
+  });
+  if (offsets[rows] !== tokens) {
+    throw invalid(`${field}[${rows}]`, 'the last offset is the number of tokens', {
+      found: String(offsets[rows]),
+      wanted: `${tokens}, as hidden has rows`,
+    });
+  }
+  return offsets;
+}
+
+/** Values of any numeric tensor; int64 beyond 2^53 is refused, because ids would then run together. */
+function toNumbers(field: string, tensor: Tensor): Float64Array {
+  const { dtype, bytes } = tensor;
+  const { buffer, byteLength: length } = bytes.slice();
+  switch (dtype) {
+    case 'int64':
+      return Float64Array.from(new BigInt64Array(buffer, 0, length / 8), (value) => {
+        const number = Number(value);
+        if (!Number.isSafeInteger(number)) {
+          throw invalid(field, 'too large', { found: String(value), wanted: 'below 2^53' });
+        }
+        return number;
+      });
+    case 'int32':
+      return Float64Array.from(new Int32Array(buffer, 0, length / 4));
+    case 'int16':
+      return Float64Array.from(new Int16Array(buffer, 0, length / 2));
+    case 'int8':
+      return Float64Array.from(new Int8Array(buffer, 0, length));
+    case 'uint8':
+    case 'bool':
+      return Float64Array.from(new Uint8Array(buffer, 0, length));
+    case 'float64':
+      return new Float64Array(buffer, 0, length / 8);
+    default:
+      return Float64Array.from(toFloat32(field, tensor));
+  }
+}

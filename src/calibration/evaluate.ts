@@ -1,0 +1,258 @@
+/** The report: what the energies of rows that were not fitted on say about the model and its calibration. */
+import type { ModelCard } from '../model/card.js';
+import type { Score } from '../model/energy.js';
+import { expertPValue } from './experts.js';
+import { interleave, type Fit } from './fit.js';
+import { histogram } from './histogram.js';
+import { aurocStatistic, winRates } from './metrics/auroc.js';
+import { bootstrap, type BootstrapOptions, type Statistic } from './metrics/bootstrap.js';
+import { binShares, populationStabilityIndex } from './metrics/drift.js';
+import { ownScores, swapScores } from './metrics/groups.js';
+import { expertRanks, infonceRows } from './metrics/infonce.js';
+import { monotonicityViolations, noiseCorrelations } from './metrics/noise.js';
+import { expectedCalibrationError, reliabilityBins } from './metrics/reliability.js';
+import { weightedColumnMeans, weightedDeviation, weightedMean } from './metrics/weighted.js';
+import { noiseName, NOISE_SIGMAS, type NegativePlan } from './negatives.js';
+import type { Landscape, Observations } from './observations.js';
+import { finiteOrNull, reportFigure } from './report-figures.js';
+import type { NegativeReport, Report, ReportBin, ReportFigure } from './report-schema.js';
+
+export interface EvaluateOptions extends BootstrapOptions {
+  readonly card: ModelCard;
+  readonly plan: NegativePlan;
+  readonly landscape: Landscape | undefined;
+}
+
+/** Levels at which the p-values of experts are checked. */
+const P_LEVELS = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75];
+const TOP = 5;
+
+/** Every figure of `observations` under a fit made on other rows. Energies and AUROCs are those of the better score. */
+export function evaluate(observations: Observations, fit: Fit, options: EvaluateOptions): Report {
+  const { card, plan, landscape, replicates } = options;
+  const { clusters } = observations;
+  const { better, scores } = fit;
+  const table = observations[better];
+  const own = ownScores(table.groups);
+  const swap = swapScores(table.groups);
+  const before = infonceRows(table.groups, card.tau);
+  const after = infonceRows(table.groups, scores[better].temperature.tau);
+  const ranks = expertRanks(table.groups);
+  const noise = interleave(
+    [own, ...NOISE_SIGMAS.map((sigma) => table.negatives.get(noiseName(sigma))!)],
+    own.length,
+  );
+  const levels = NOISE_SIGMAS.length + 1;
+  const H = observations.ownSteps.length / own.length;
+  const { overall } = scores[better].experts;
+  const pValues = own.map((energy) => expertPValue(overall, energy));
+  const { drift } = scores[better];
+
+  const figures = bootstrap(
+    clusters,
+    {
+      lossBefore: mean(before.loss),
+      lossAfter: mean(after.loss),
+      top1: mean(ranks.map((rank) => indicator(rank, rank <= 1))),
+      top5: mean(ranks.map((rank) => indicator(rank, rank <= TOP))),
+      mrr: mean(ranks.map((rank) => 1 / rank)),
+      ...energyStatistics(own, swap),
+      eceBefore: (w) => [expectedCalibrationError(before.confidence, before.correct, w)],
+      eceAfter: (w) => [expectedCalibrationError(after.confidence, after.correct, w)],
+      binsBefore: (w) => reliabilityBins(before.confidence, before.correct, w).map((bin) => bin.accuracy),
+      binsAfter: (w) => reliabilityBins(after.confidence, after.correct, w).map((bin) => bin.accuracy),
+      noiseEnergies: (w) => weightedColumnMeans(noise, levels, w),
+      spearman: mean(noiseCorrelations(noise, levels)),
+      violations: mean(monotonicityViolations(noise, levels)),
+      stepsOwn: (w) => weightedColumnMeans(observations.ownSteps, H, w),
+      stepsSwap: (w) => weightedColumnMeans(observations.swapSteps, H, w),
+      saturation: mean(observations.saturated),
+      psi: (w) => [populationStabilityIndex(drift, binShares(drift.edges, own, w))],
+      pShares: (w) => P_LEVELS.map((level) => weightedMean(Float64Array.from(pValues, (p) => (p <= level ? 1 : 0)), w)),
+    },
+    options,
+  );
+  const one = (name: keyof typeof figures): ReportFigure => reportFigure(figures[name][0]!);
+  const all = (name: keyof typeof figures): ReportFigure[] => figures[name].map(reportFigure);
+  const bins = (outcome: typeof after, accuracy: ReportFigure[]): ReportBin[] =>
+    reliabilityBins(outcome.confidence, outcome.correct, new Float64Array(own.length).fill(1)).map(
+      ({ share, confidence }, i) => ({ share, confidence: finiteOrNull(confidence), accuracy: accuracy[i]! }),
+    );
+
+  return {
+    rows: own.length,
+    clusters: new Set(clusters).size,
+    batch: table.groups.width,
+    effective_negatives: table.groups.usable.reduce((sum, usable) => sum + usable, 0) / own.length - 1,
+    left_out: observations.leftOut,
+    replicates,
+    infonce: {
+      before: one('lossBefore'),
+      after: one('lossAfter'),
+      chance: weightedMean(after.chance, new Float64Array(own.length).fill(1)) || 0,
+      log_batch: Math.log(table.groups.width),
+    },
+    top1: one('top1'),
+    top5: one('top5'),
+    mrr: one('mrr'),
+    energy: {
+      positive: one('positive'),
+      negative: one('negative'),
+      gap: one('gap'),
+      positive_spread: one('positiveSpread'),
+      negative_spread: one('negativeSpread'),
+    },
+    negatives: negativeReports(observations, better, plan, options),
+    omitted: plan.omitted.map(({ name, reason }) => ({ name, reason })),
+    reliability: {
+      ece_before: one('eceBefore'),
+      ece_after: one('eceAfter'),
+      before: bins(before, all('binsBefore')),
+      after: bins(after, all('binsAfter')),
+    },
+    noise: {
+      sigmas: [0, ...NOISE_SIGMAS],
+      energies: all('noiseEnergies'),
+      spearman: one('spearman'),
+      violations: one('violations'),
+    },
+    steps: { expert: all('stepsOwn'), swap: all('stepsSwap') },
+    saturation: one('saturation'),
+    psi: one('psi'),
+    p_values: { levels: P_LEVELS, shares: all('pShares') },
+    scores: compareScores(observations, fit, options),
+    plots: {
+      histogram: histogram(own, swap, table.negatives),
+      matrix: {
+        width: table.groups.width,
+        energies: Array.from(table.groups.scores.subarray(0, table.groups.width ** 2)),
+      },
+      ...(landscape ? { landscape: namedLandscape(landscape, card) } : {}),
+    },
+  };
+}
+
+function mean(values: Float64Array): Statistic {
+  return (weights) => [weightedMean(values, weights)];
+}
+
+/** 1 or 0, NaN where the row has no rank. */
+function indicator(rank: number, holds: boolean): number {
+  return Number.isNaN(rank) ? NaN : Number(holds);
+}
+
+/** Positive and negative energy, their gap and spreads; `swap` [n, B] with NaN where there is none. */
+function energyStatistics(
+  own: Float64Array,
+  swap: Float64Array,
+): Record<'positive' | 'negative' | 'gap' | 'positiveSpread' | 'negativeSpread', Statistic> {
+  const width = swap.length / own.length;
+  const spread = new Float64Array(swap.length);
+  const spreadOver = (weights: Float64Array): Float64Array => {
+    for (let i = 0; i < spread.length; i++) spread[i] = weights[Math.floor(i / width)]!;
+    return spread;
+  };
+  return {
+    positive: mean(own),
+    negative: (w) => [weightedMean(swap, spreadOver(w))],
+    gap: (w) => [weightedMean(swap, spreadOver(w)) - weightedMean(own, w)],
+    positiveSpread: (w) => [weightedDeviation(own, w)],
+    negativeSpread: (w) => [weightedDeviation(swap, spreadOver(w))],
+  };
+}
+
+function negativeReports(
+  observations: Observations,
+  better: Score,
+  plan: NegativePlan,
+  options: BootstrapOptions,
+): NegativeReport[] {
+  const { groups, negatives } = observations[better];
+  const own = ownScores(groups);
+  const kinds = [
+    { name: 'swap', meaning: "another context's expert chunk", scores: swapScores(groups) },
+    ...plan.kinds.map(({ name, meaning }) => ({ name, meaning, scores: negatives.get(name)! })),
+  ];
+  return kinds.map(({ name, meaning, scores }) => {
+    const rowMeans = weightedRowMeans(scores, own.length);
+    const figures = bootstrap(
+      observations.clusters,
+      {
+        energy: mean(rowMeans),
+        auroc: aurocStatistic(own, scores),
+        wins: mean(winRates(own, scores)),
+      },
+      options,
+    );
+    return {
+      name,
+      meaning,
+      energy: reportFigure(figures.energy[0]!),
+      auroc: reportFigure(figures.auroc[0]!),
+      win_rate: reportFigure(figures.wins[0]!),
+    };
+  });
+}
+
+function weightedRowMeans(values: Float64Array, rows: number): Float64Array {
+  const width = values.length / rows;
+  const ones = new Float64Array(width).fill(1);
+  return Float64Array.from({ length: rows }, (_, row) =>
+    weightedMean(values.subarray(row * width, (row + 1) * width), ones),
+  );
+}
+
+function compareScores(
+  observations: Observations,
+  { scores }: Fit,
+  options: BootstrapOptions,
+): Report['scores'] {
+  const statistics = (score: Score): { loss: Float64Array; all: Record<string, Statistic> } => {
+    const { groups } = observations[score];
+    const rows = infonceRows(groups, scores[score].temperature.tau);
+    const ranks = expertRanks(groups);
+    return {
+      loss: rows.loss,
+      all: {
+        loss: mean(rows.loss),
+        top1: mean(ranks.map((rank) => indicator(rank, rank <= 1))),
+        ece: (w) => [expectedCalibrationError(rows.confidence, rows.correct, w)],
+        swap_auroc: aurocStatistic(ownScores(groups), swapScores(groups)),
+      },
+    };
+  };
+  const readout = statistics('readout');
+  const logit = statistics('logit');
+  const compared = (score: Score, all: Record<string, Statistic>): Report['scores']['readout'] => {
+    const figures = bootstrap(observations.clusters, all, options);
+    const one = (name: string): ReportFigure => reportFigure(figures[name]![0]!);
+    return {
+      tau: scores[score].temperature.tau,
+      loss: one('loss'),
+      top1: one('top1'),
+      ece: one('ece'),
+      swap_auroc: one('swap_auroc'),
+    };
+  };
+  const difference = readout.loss.map((loss, row) => loss - logit.loss[row]!);
+  const paired = bootstrap(observations.clusters, { difference: mean(difference) }, options);
+  return {
+    readout: compared('readout', readout.all),
+    logit: compared('logit', logit.all),
+    difference: reportFigure(paired.difference[0]!),
+  };
+}
+
+function namedLandscape(
+  { row, dims, pushes, energies }: Landscape,
+  card: ModelCard,
+): NonNullable<Report['plots']['landscape']> {
+  const name = (dim: number): string => card.actions.names?.[dim] ?? `dim ${dim}`;
+  return {
+    row,
+    dims: [...dims],
+    dim_names: [name(dims[0]), name(dims[1])],
+    pushes: [...pushes],
+    energies: [...energies],
+  };
+}

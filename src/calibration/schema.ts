@@ -1,0 +1,70 @@
+/** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
+import { z } from 'zod';
+import { figureSchema, reportSchema } from './report-schema.js';
+
+export const CALIBRATION_FORMAT = 'action-energy/calibration/1';
+export const CALIBRATION_FILE = 'calibration.json';
+
+const finite = z.number();
+const count = z.int().min(0);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const temperatureSchema = z.strictObject({
+  tau: finite.positive(),
+  /** Bootstrap interval of tau. */
+  interval: figureSchema,
+  status: z.enum(['fitted', 'separable', 'no_preference', 'constant']),
+  bounds: z.tuple([finite, finite]),
+});
+export type Temperature = z.infer<typeof temperatureSchema>;
+
+const expertSampleSchema = z
+  .strictObject({ n: z.int().min(1), values: z.array(finite).min(1), at_least: z.array(count).min(1) })
+  .refine(({ values, at_least }) => values.length === at_least.length, 'values and at_least differ in length')
+  .refine(({ values }) => values.every((v, i) => i === 0 || v > values[i - 1]!), 'values do not ascend');
+
+const expertsByStepSchema = z
+  .strictObject({ edges: z.array(finite).min(1), buckets: z.array(expertSampleSchema) })
+  .refine(({ edges, buckets }) => buckets.length === edges.length + 1, 'one bucket more than edges');
+
+const scoreFitSchema = z.strictObject({
+  temperature: temperatureSchema,
+  /** Energies of the fitted part's experts. */
+  experts: z.strictObject({ overall: expertSampleSchema, by_step: expertsByStepSchema.optional() }),
+  margins: z.strictObject({
+    levels: z.array(finite),
+    chance: z.array(finite),
+    expert: z.array(finite),
+  }),
+  drift: z.strictObject({ edges: z.array(finite), shares: z.array(finite) }),
+});
+export type ScoreFit = z.infer<typeof scoreFitSchema>;
+
+export const calibrationSchema = z.strictObject({
+  format: z.literal(CALIBRATION_FORMAT),
+  /** Hex; of the content, so equal calibrations have equal versions. */
+  version: z.string().regex(/^[0-9a-f]{16}$/),
+  created: z.iso.datetime(),
+  model: z.strictObject({ name: z.string(), weights_digest: sha256 }),
+  data: z.strictObject({
+    sources: z.array(z.strictObject({ name: z.string(), bytes: count, rows: count })),
+    rows: count,
+    steps: count,
+    split: z.strictObject({
+      by: z.enum(['episode', 'task', 'block']),
+      clusters: count,
+      fit_rows: count,
+      held_out_rows: count,
+    }),
+    seed: z.int(),
+    /** Root mean square distance, in action units, below which a chunk of the same task is no negative. */
+    near_duplicate: finite,
+    /** Size of one action unit by dim. */
+    action_units: z.array(finite),
+  }),
+  /** The score that tells experts' chunks apart better: use this one's probabilities. */
+  better: z.enum(['readout', 'logit']),
+  scores: z.strictObject({ readout: scoreFitSchema, logit: scoreFitSchema }),
+  report: reportSchema,
+});
+export type Calibration = z.infer<typeof calibrationSchema>;
