@@ -87,9 +87,9 @@ export async function evaluateCalibration(
   return reportOn(rows, calibration, collecting, options, replicates);
 }
 
-async function preparePass(options: CalibrateOptions): Promise<
-  Omit<CollectOptions, 'batch' | 'clusters'> & { replicates: number }
-> {
+async function preparePass(
+  options: CalibrateOptions,
+): Promise<Omit<CollectOptions, 'batch' | 'clusters'> & { replicates: number }> {
   const { engine, card, data, firstSlot, onRows, signal } = options;
   const {
     seed = CALIBRATE_DEFAULTS.seed,

@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { byteLength, type DType, type Tensor } from '../tensor/tensor.js';
-import { readTensors } from '../weights/read.js';
+import { readTensors } from '../weights/checkpoint.js';
 import { openSafetensors } from '../weights/safetensors.js';
 
 export interface Columns {

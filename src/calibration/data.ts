@@ -35,7 +35,10 @@ export interface CalibrationData {
 }
 
 /** Opens files (.safetensors, .npz, .pt) as the shards of one data set. Errors: all wrong keys of all shards together. */
-export async function openCalibrationData(files: readonly string[], card: ModelCard): Promise<CalibrationData> {
+export async function openCalibrationData(
+  files: readonly string[],
+  card: ModelCard,
+): Promise<CalibrationData> {
   const sources: Columns[] = [];
   try {
     for (const file of files) sources.push(await openColumns(file));
@@ -56,7 +59,10 @@ interface Shard {
 }
 
 /** Data over sources; closing them closes the sources. Errors: `invalid` naming every wrong or contradictory key. */
-export async function calibrationData(sources: readonly Columns[], card: ModelCard): Promise<CalibrationData> {
+export async function calibrationData(
+  sources: readonly Columns[],
+  card: ModelCard,
+): Promise<CalibrationData> {
   if (sources.length === 0) throw invalid('data', 'no data given', { wanted: 'one file or several shards' });
   const checked = sources.map((source) => ({ name: source.name, source, ...shardLayout(source, card) }));
   refuse('data', [...checked.flatMap(({ problems }) => problems), ...shardContradictions(checked)]);

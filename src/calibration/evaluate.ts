@@ -68,7 +68,13 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
       stepsSwap: (w) => weightedColumnMeans(observations.swapSteps, H, w),
       saturation: mean(observations.saturated),
       psi: (w) => [populationStabilityIndex(drift, binShares(drift.edges, own, w))],
-      pShares: (w) => P_LEVELS.map((level) => weightedMean(Float64Array.from(pValues, (p) => (p <= level ? 1 : 0)), w)),
+      pShares: (w) =>
+        P_LEVELS.map((level) =>
+          weightedMean(
+            Float64Array.from(pValues, (p) => (p <= level ? 1 : 0)),
+            w,
+          ),
+        ),
     },
     options,
   );

@@ -49,7 +49,11 @@ function fitScore(observations: Observations, score: Score, options: FitOptions)
   const own = ownScores(groups);
   const { episodeSteps } = options;
   const byStep =
-    episodeSteps && expertsByStep(own, Float64Array.from(observations.rows, (row) => episodeSteps[row]!));
+    episodeSteps &&
+    expertsByStep(
+      own,
+      Float64Array.from(observations.rows, (row) => episodeSteps[row]!),
+    );
   const noisy = interleave(
     NOISE_SIGMAS.map((sigma) => negatives.get(noiseName(sigma))!),
     groups.rows,

@@ -82,7 +82,10 @@ export function shardLayout(
   for (const column of KNOWN_COLUMNS) {
     const entry = header.get(column);
     if (entry === undefined) continue;
-    if (!shapeFits(entry.shape, shapes[column]!) && !(global && isSingleToken(entry.shape, column, rows, D))) {
+    if (
+      !shapeFits(entry.shape, shapes[column]!) &&
+      !(global && isSingleToken(entry.shape, column, rows, D))
+    ) {
       problem(column, 'shape does not fit', formatShape(entry.shape), formatWanted(shapes[column]!, column));
     }
     const dtypes = wantedDTypes(column);
@@ -125,7 +128,8 @@ export function shardContradictions(shards: readonly { name: string; layout: Sha
 
 function shapeFits(shape: readonly number[], wanted: readonly (number | 'any')[]): boolean {
   return (
-    shape.length === wanted.length && shape.every((size, axis) => wanted[axis] === 'any' || size === wanted[axis])
+    shape.length === wanted.length &&
+    shape.every((size, axis) => wanted[axis] === 'any' || size === wanted[axis])
   );
 }
 

@@ -96,9 +96,7 @@ export function planNegatives(
       meaning: `${shift} step${shift > 1 ? 's' : ''} ahead of its time, the last action held`,
       count: 1,
       make: (expert) =>
-        expert.map(
-          (_, i) => expert[Math.min(Math.floor(i / dims) + shift, steps - 1) * dims + (i % dims)]!,
-        ),
+        expert.map((_, i) => expert[Math.min(Math.floor(i / dims) + shift, steps - 1) * dims + (i % dims)]!),
     });
   }
 
@@ -152,7 +150,8 @@ export function gripperFlip({ actions }: ModelCard): ((value: number) => number)
     case 'minus_one_one':
       return (value) => -value;
     case 'continuous': {
-      if (bounds === undefined) return 'the gripper is continuous and the card declares no bounds to mirror it in';
+      if (bounds === undefined)
+        return 'the gripper is continuous and the card declares no bounds to mirror it in';
       const sum = bounds.low[gripper.index]! + bounds.high[gripper.index]!;
       return (value) => sum - value;
     }

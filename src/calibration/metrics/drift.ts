@@ -27,7 +27,7 @@ export function driftReference(energies: Float64Array): DriftReference {
 export function binShares(
   edges: readonly number[],
   energies: Float64Array,
-  weights = new Float64Array(energies.length).fill(1),
+  weights: Float64Array = new Float64Array(energies.length).fill(1),
 ): number[] {
   const mass = new Array<number>(edges.length + 1).fill(0);
   let total = 0;

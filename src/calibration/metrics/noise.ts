@@ -29,7 +29,8 @@ export function monotonicityViolations(energies: Float64Array, levels: number): 
   const out = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
     for (let level = 1; level < levels; level++) {
-      if (energies[row * levels + level]! <= energies[row * levels + level - 1]!) out[row]! += 1 / (levels - 1);
+      if (energies[row * levels + level]! <= energies[row * levels + level - 1]!)
+        out[row]! += 1 / (levels - 1);
     }
   }
   return out;
