@@ -9,6 +9,9 @@ export const CARD_FORMAT = 'action-energy/1';
 export const CARD_FILE = 'energy.json';
 export const WEIGHTS_FILE = 'weights.safetensors';
 
+/** Longest chunk (H) that is served; policies use 8 to 50 steps. */
+export const MAX_CHUNK_STEPS = 512;
+
 const size = z.int().min(1);
 const finite = z.number();
 const positive = z.number().positive();
@@ -97,7 +100,7 @@ export const cardSchema = z.discriminatedUnion('architecture', [
     /** Residual blocks of state_linear, action_linear and prediction_head. */
     blocks: z.strictObject({ state: z.int().min(0), action: z.int().min(0), head: z.int().min(0) }),
     /** Steps (H) of the chunks it was trained on; when present, every scored chunk must have exactly this many. */
-    chunk: size.optional(),
+    chunk: size.max(MAX_CHUNK_STEPS).optional(),
   }),
   z.strictObject({
     architecture: z.literal('global_context'),
@@ -105,7 +108,7 @@ export const cardSchema = z.discriminatedUnion('architecture', [
     /** Residual blocks of `model`. */
     layers: z.int().min(0),
     /** Rows of `pos_emb`: every scored chunk has exactly this many steps (H). */
-    chunk: size,
+    chunk: size.max(MAX_CHUNK_STEPS),
   }),
 ]);
 export type ModelCard = z.infer<typeof cardSchema>;

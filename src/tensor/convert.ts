@@ -48,7 +48,7 @@ export function numberToBfloat16(value: number): number {
 
 /** Bytes at the alignment that a typed array of `unit` bytes needs; copied only when misaligned. */
 function aligned(bytes: Uint8Array, unit: number): Uint8Array {
-  return bytes.byteOffset % unit === 0 ? bytes : bytes.slice();
+  return bytes.byteOffset % unit === 0 ? bytes : new Uint8Array(bytes);
 }
 
 /** The 16-bit words of a float16 or bfloat16 tensor; a view when aligned. */

@@ -1,0 +1,39 @@
+/** Runs engine batches against one model and keeps its encoded contexts by slot. Lives in the engine's worker. */
+import { performance } from 'node:perf_hooks';
+import { Fault } from '../errors.js';
+import { encodeContexts } from './encode.js';
+import type { EngineBatch, EngineResult, Outcome } from './engine.js';
+import { scoreItems } from './score.js';
+import { done, failed, type EncodedContext, type LoadedModel } from './stages.js';
+
+export class BatchRunner {
+  private readonly slots = new Map<number, EncodedContext>();
+
+  constructor(private readonly model: LoadedModel) {}
+
+  async run(batch: EngineBatch): Promise<EngineResult> {
+    const startMs = performance.now();
+    const encoded = await encodeContexts(this.model, batch.encode);
+    const encodeFaults = new Map<number, Fault>();
+    for (const [index, outcome] of encoded.entries()) {
+      const { slot } = batch.encode[index]!;
+      if (outcome.ok) this.slots.set(slot, outcome.value);
+      else encodeFaults.set(slot, outcome.fault);
+    }
+    const encodedMs = performance.now();
+    const contextOf = (slot: number): Outcome<EncodedContext> => {
+      const fault = encodeFaults.get(slot);
+      if (fault) return failed(fault);
+      const context = this.slots.get(slot);
+      return context ? done(context) : failed(new Fault('internal', `slot ${slot} holds no encoded context`));
+    };
+    const scored = await scoreItems(this.model, batch.score, contextOf);
+    for (const slot of batch.release) this.slots.delete(slot);
+    return {
+      encoded: encoded.map((outcome) => (outcome.ok ? done({ bytes: outcome.value.bytes }) : outcome)),
+      scored,
+      encodeMs: encodedMs - startMs,
+      scoreMs: performance.now() - encodedMs,
+    };
+  }
+}

@@ -1,0 +1,118 @@
+/** Which execution provider an engine runs on. A provider asked for by name is used or refused, never replaced. */
+import { performance } from 'node:perf_hooks';
+import { energyGraphs } from '../energy/graphs.js';
+import { Fault } from '../errors.js';
+import { MAX_CHUNK_STEPS, type ModelCard } from '../model/card.js';
+import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
+import { BatchRunner } from './batch.js';
+import type { EngineInfo, Provider, TokenDType } from './engine.js';
+import type { WorkerStart } from './protocol.js';
+import { createSessions } from './sessions.js';
+import type { LoadedModel } from './stages.js';
+
+/** Tokens of the warm-up context: enough that a provider's kernels, not its launches, decide a comparison. */
+const WARM_UP_TOKENS = 128;
+const WARM_UP_CANDIDATES = 8;
+const WARM_UP_STEPS = 8;
+
+export interface Device {
+  readonly runner: BatchRunner;
+  readonly info: EngineInfo;
+  release(): Promise<void>;
+}
+
+/** Loads and warms the model on the provider asked for; `auto` takes the first of cuda, webgpu, cpu that serves best. */
+export async function openDevice(start: WorkerStart): Promise<Device> {
+  if (start.provider !== 'auto') {
+    try {
+      return (await openProvider(start, start.provider, [])).device;
+    } catch (error) {
+      throw new Fault('precondition', `execution provider ${start.provider} cannot be used`, {
+        field: 'provider',
+        found: reasonOf(error),
+        wanted: `a working ${start.provider} runtime and device`,
+        mend: 'Install it (README, "GPU") or choose provider cpu or auto',
+        cause: error,
+      });
+    }
+  }
+  return openAuto(start);
+}
+
+async function openAuto(start: WorkerStart): Promise<Device> {
+  const refused: { provider: Provider; reason: string }[] = [];
+  const attempt = async (provider: Provider): Promise<Opened | undefined> => {
+    try {
+      return await openProvider(start, provider, refused);
+    } catch (error) {
+      refused.push({ provider, reason: reasonOf(error) });
+      return undefined;
+    }
+  };
+  const cuda = await attempt('cuda');
+  if (cuda) return cuda.device;
+  const webgpu = await attempt('webgpu');
+  const cpu = await openProvider(start, 'cpu', refused);
+  if (!webgpu) return cpu.device;
+  // A software Vulkan driver answers like a GPU and is many times slower than the CPU provider.
+  const [slower, faster] = webgpu.warmMs < cpu.warmMs ? [cpu, webgpu] : [webgpu, cpu];
+  const ratio = (slower.warmMs / faster.warmMs).toFixed(1);
+  refused.push({
+    provider: slower.device.info.provider,
+    reason: `${ratio} times slower on the warm-up batch`,
+  });
+  await slower.device.release();
+  return faster.device;
+}
+
+interface Opened {
+  readonly device: Device;
+  readonly warmMs: number;
+}
+
+async function openProvider(
+  { card, weights, threads, deviceId }: WorkerStart,
+  provider: Provider,
+  refused: EngineInfo['refused'],
+): Promise<Opened> {
+  const graphs = energyGraphs(card, weights);
+  const sessions = await createSessions(graphs, { provider, threads, deviceId });
+  const runner = new BatchRunner({ card, graphs, sessions } satisfies LoadedModel);
+  const info: EngineInfo = {
+    provider,
+    refused,
+    threads,
+    bytesPerToken: graphs.contextNames.length * graphs.contextWidth * BYTES_PER_ELEMENT.float32,
+  };
+  try {
+    const warmMs = await warmUp(runner, card);
+    return { device: { runner, info, release: () => sessions.release() }, warmMs };
+  } catch (error) {
+    await sessions.release();
+    throw error;
+  }
+}
+
+/** Runs every session once, then once more for the milliseconds of a batch. */
+async function warmUp(runner: BatchRunner, card: ModelCard): Promise<number> {
+  const tokens = card.architecture === 'cross_attention' ? WARM_UP_TOKENS : 1;
+  const steps = Math.min(card.chunk ?? WARM_UP_STEPS, MAX_CHUNK_STEPS);
+  const batch = async (dtype: TokenDType): Promise<number> => {
+    const startMs = performance.now();
+    const bytes = new Uint8Array(tokens * card.state_dim * BYTES_PER_ELEMENT[dtype]);
+    const actions = new Float32Array(WARM_UP_CANDIDATES * steps * card.action_dim);
+    const { encoded, scored } = await runner.run({
+      encode: [{ slot: 0, dtype, bytes, visible: [[0, tokens]], move: false }],
+      score: [{ slots: [0], actions, candidates: WARM_UP_CANDIDATES, steps }],
+      release: [0],
+    });
+    for (const outcome of [...encoded, ...scored]) if (!outcome.ok) throw outcome.fault;
+    return performance.now() - startMs;
+  };
+  for (const dtype of ['bfloat16', 'float16', 'float32'] as const) await batch(dtype);
+  return batch('float32');
+}
+
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}

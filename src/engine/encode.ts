@@ -1,0 +1,207 @@
+/** Encoding: visible tokens of several contexts packed into one matrix, run, and split again. No padding is encoded. */
+import { Tensor as OrtTensor } from 'onnxruntime-node';
+import { invalid, toFault, type Fault } from '../errors.js';
+import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
+import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
+import type { EncodeItem, Outcome, TokenDType } from './engine.js';
+import { float32, runFloats } from './sessions.js';
+import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
+
+/** Tokens in one run: bounds the widened input to 64 MiB at D 4096; a larger context runs alone. */
+export const MAX_TOKENS_PER_RUN = 4096;
+
+export type EncodeInput = Omit<EncodeItem, 'slot' | 'move'>;
+
+/** Number of visible tokens, T. */
+export function visibleTokens({ visible }: Pick<EncodeItem, 'visible'>): number {
+  return visible.reduce((total, [start, end]) => total + end - start, 0);
+}
+
+/** One outcome an item, in order. A bad item fails alone. */
+export async function encodeContexts(
+  model: LoadedModel,
+  items: readonly EncodeInput[],
+): Promise<Outcome<EncodedContext>[]> {
+  const outcomes = new Array<Outcome<EncodedContext>>(items.length);
+  const good: number[] = [];
+  for (const [index, item] of items.entries()) {
+    const fault = checkItem(item, model.card.state_dim);
+    if (fault) outcomes[index] = failed(fault);
+    else good.push(index);
+  }
+  for (const run of packRuns(items, good)) {
+    try {
+      const encoded = await encodeRun(
+        model,
+        run.map((index) => items[index]!),
+      );
+      for (const [position, index] of run.entries()) outcomes[index] = encoded[position]!;
+    } catch (error) {
+      for (const index of run) outcomes[index] = failed(toFault(error));
+    }
+  }
+  return outcomes;
+}
+
+function checkItem({ dtype, bytes, visible }: EncodeInput, width: number): Fault | undefined {
+  const rowBytes = width * BYTES_PER_ELEMENT[dtype];
+  if (bytes.byteLength % rowBytes !== 0) {
+    return invalid('hidden', 'bytes are not whole tokens', {
+      found: `${bytes.byteLength} bytes`,
+      wanted: `a multiple of ${rowBytes} (${width} x ${dtype})`,
+    });
+  }
+  let last = 0;
+  for (const [start, end] of visible) {
+    if (start < last || end <= start || end * rowBytes > bytes.byteLength) {
+      return invalid('hidden', 'visible ranges must ascend inside the tokens', {
+        found: `[${start}, ${end})`,
+      });
+    }
+    last = end;
+  }
+  return visible.length === 0 ? invalid('pad_mask', 'no token is visible') : undefined;
+}
+
+/** Greedy packs of the same dtype, in order, none beyond the bound unless it holds one item only. */
+function packRuns(items: readonly EncodeInput[], indices: readonly number[]): number[][] {
+  const runs: number[][] = [];
+  let tokens = 0;
+  for (const index of indices) {
+    const count = visibleTokens(items[index]!);
+    const current = runs.at(-1);
+    if (
+      current &&
+      items[current[0]!]!.dtype === items[index]!.dtype &&
+      tokens + count <= MAX_TOKENS_PER_RUN
+    ) {
+      current.push(index);
+      tokens += count;
+    } else {
+      runs.push([index]);
+      tokens = count;
+    }
+  }
+  return runs;
+}
+
+async function encodeRun(
+  { card, graphs, sessions }: LoadedModel,
+  items: readonly EncodeInput[],
+): Promise<Outcome<EncodedContext>[]> {
+  const { dtype } = items[0]!;
+  const names = graphs.contextNames;
+  const tokens = packTokens(items, card.state_dim); // [T, D]
+  const out = await runFloats(
+    sessions.encode[dtype],
+    { tokens: tokenTensor(dtype, tokens, card.state_dim) },
+    [...names, 'token_mean', 'token_inverse_std', 'row_sum'],
+  );
+  const outcomes: Outcome<EncodedContext>[] = [];
+  let row = 0;
+  for (const item of items) {
+    const count = visibleTokens(item);
+    const rows = (name: string, width = 1): Float32Array =>
+      out[name]!.subarray(row * width, (row + count) * width);
+    const fault = checkRows(
+      item,
+      card.state_dim,
+      rows('token_mean'),
+      rows('token_inverse_std'),
+      rows('row_sum'),
+    );
+    if (fault) {
+      outcomes.push(failed(fault));
+    } else {
+      const feeds = names.map((name) => [
+        name,
+        float32(rows(name, graphs.contextWidth), [count, graphs.contextWidth]),
+      ]);
+      const laidOut = await runFloats(
+        sessions.layOut,
+        Object.fromEntries(feeds) as Record<string, OrtTensor>,
+        names.map((name) => `${name}_heads`),
+      );
+      const shape = graphs.slotShape(count);
+      const tensors = Object.entries(laidOut).map(([name, values]) => [name, float32(values, shape)]);
+      outcomes.push(
+        done({
+          tensors: Object.fromEntries(tensors) as Record<string, OrtTensor>,
+          bytes: names.length * count * graphs.contextWidth * BYTES_PER_ELEMENT.float32,
+        }),
+      );
+    }
+    row += count;
+  }
+  return outcomes;
+}
+
+/** The visible rows of all items, one after another; a view when there is nothing to move together. */
+function packTokens(items: readonly EncodeInput[], width: number): Uint8Array {
+  const rowBytes = width * BYTES_PER_ELEMENT[items[0]!.dtype];
+  const pieces = items.flatMap(({ bytes, visible }) =>
+    visible.map(([start, end]) => bytes.subarray(start * rowBytes, end * rowBytes)),
+  );
+  if (pieces.length === 1) return pieces[0]!;
+  const packed = new Uint8Array(pieces.reduce((total, piece) => total + piece.byteLength, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    packed.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return packed;
+}
+
+function tokenTensor(dtype: TokenDType, bytes: Uint8Array, width: number): OrtTensor {
+  const dims = [bytes.byteLength / (width * BYTES_PER_ELEMENT[dtype]), width];
+  if (dtype === 'float32') return float32(floats32(bytes), dims);
+  // The runtime knows float16 words by name; bfloat16 words enter as uint16 and are reinterpreted in the graph.
+  return new OrtTensor(dtype === 'float16' ? 'float16' : 'uint16', words16(bytes), dims);
+}
+
+/** The fault of one context, from one statistic a token. */
+function checkRows(
+  item: EncodeInput,
+  width: number,
+  mean: Float32Array,
+  inverseStd: Float32Array,
+  rowSum: Float32Array,
+): Fault | undefined {
+  const unusable = mean.findIndex((value, row) => !Number.isFinite(value) || !(inverseStd[row]! > 0));
+  if (unusable >= 0) {
+    const token = tokenOfRow(item, unusable);
+    const found = nonFiniteDim(item, token, width);
+    return found
+      ? notFinite('hidden', `token ${token}, dim ${found.dim}`, found.value)
+      : notFinite('context_mapped', `token ${token} (its values overflow float32 when squared)`);
+  }
+  const row = firstNonFinite(rowSum);
+  return row < 0 ? undefined : notFinite('context_mapped', `token ${tokenOfRow(item, row)}`);
+}
+
+/** Index in 0..S-1 of the `row`-th visible token. */
+function tokenOfRow({ visible }: EncodeInput, row: number): number {
+  let rest = row;
+  for (const [start, end] of visible) {
+    if (rest < end - start) return start + rest;
+    rest -= end - start;
+  }
+  return row;
+}
+
+function nonFiniteDim(
+  { dtype, bytes }: EncodeInput,
+  token: number,
+  width: number,
+): { dim: number; value: number } | undefined {
+  const rowBytes = width * BYTES_PER_ELEMENT[dtype];
+  const row = bytes.subarray(token * rowBytes, (token + 1) * rowBytes);
+  const values =
+    dtype === 'float32'
+      ? floats32(row)
+      : dtype === 'float16'
+        ? Float32Array.from(words16(row), float16ToNumber)
+        : new Float32Array(Uint32Array.from(words16(row), (word) => word << 16).buffer);
+  const dim = firstNonFinite(values);
+  return dim < 0 ? undefined : { dim, value: values[dim]! };
+}

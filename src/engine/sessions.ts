@@ -1,0 +1,78 @@
+/** ONNX Runtime sessions of one model on one provider. Only the engine's worker imports this. */
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { EnergyGraphs } from '../energy/graphs.js';
+import type { Graph } from '../graph/graph.js';
+import { writeOnnx } from '../graph/onnx.js';
+import type { Provider, TokenDType } from './engine.js';
+
+export interface SessionOptions {
+  readonly provider: Provider;
+  readonly threads: number;
+  readonly deviceId: number;
+}
+
+export interface Sessions {
+  readonly encode: Readonly<Record<TokenDType, InferenceSession>>;
+  readonly layOut: InferenceSession;
+  readonly query: InferenceSession;
+  readonly attend: InferenceSession;
+  readonly head: InferenceSession;
+  release(): Promise<void>;
+}
+
+export function createSession(graph: Graph, options: SessionOptions): Promise<InferenceSession> {
+  return InferenceSession.create(writeOnnx(graph), {
+    executionProviders: [
+      options.provider === 'cuda' ? { name: 'cuda', deviceId: options.deviceId } : options.provider,
+    ],
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+  });
+}
+
+/** Creates every session; when one fails, releases those that exist and rejects. */
+export async function createSessions(graphs: EnergyGraphs, options: SessionOptions): Promise<Sessions> {
+  const created: InferenceSession[] = [];
+  const release = async (): Promise<void> => {
+    for (const session of created.splice(0)) await session.release();
+  };
+  const create = async (graph: Graph): Promise<InferenceSession> => {
+    const session = await createSession(graph, options);
+    created.push(session);
+    return session;
+  };
+  try {
+    return {
+      encode: {
+        float32: await create(graphs.encode('float32')),
+        float16: await create(graphs.encode('float16')),
+        bfloat16: await create(graphs.encode('bfloat16')),
+      },
+      layOut: await create(graphs.layOut()),
+      query: await create(graphs.query()),
+      attend: await create(graphs.attend()),
+      head: await create(graphs.head()),
+      release,
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+export function float32(values: Float32Array, dims: readonly number[]): OrtTensor {
+  return new OrtTensor('float32', values, dims);
+}
+
+/** Runs and returns the named float32 outputs. */
+export async function runFloats<Name extends string>(
+  session: InferenceSession,
+  feeds: Record<string, OrtTensor>,
+  names: readonly Name[],
+): Promise<Record<Name, Float32Array>> {
+  const results = await session.run(feeds, names);
+  return Object.fromEntries(names.map((name) => [name, results[name]!.data])) as Record<Name, Float32Array>;
+}

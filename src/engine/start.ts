@@ -1,0 +1,133 @@
+/** Starts an engine: a worker thread that owns the sessions of one model on one device. */
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Fault, toFault } from '../errors.js';
+import type { ModelCard } from '../model/card.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { EncodeItem, Engine, EngineBatch, EngineInfo, EngineResult, Provider } from './engine.js';
+import { revivedFault, revivedResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
+
+export interface EngineOptions {
+  /** `auto` takes the first provider that works and is worth it; a named one is used or refused. Default `auto`. */
+  readonly provider?: Provider | 'auto';
+  /** Threads of the runtime's pool; 0 (default): one a core. */
+  readonly threads?: number;
+  /** CUDA device. Default 0. */
+  readonly deviceId?: number;
+}
+
+export interface EngineModel {
+  readonly card: ModelCard;
+  /** The state dict, checked against the card. */
+  readonly weights: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * Resolves with a warm engine. Errors: `precondition` when a provider asked for by name cannot be used, with the
+ * runtime's own words; whatever the model's graphs refuse.
+ */
+export async function startEngine(model: EngineModel, options: EngineOptions = {}): Promise<Engine> {
+  const start: WorkerStart = {
+    card: model.card,
+    weights: model.weights,
+    provider: options.provider ?? 'auto',
+    threads: options.threads || availableParallelism(),
+    deviceId: options.deviceId ?? 0,
+  };
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, name: 'engine' });
+  return new WorkerEngine(worker, await readiness(worker));
+}
+
+/** The worker's first word: what it opened, or why it could not. Leaves no listener behind. */
+async function readiness(worker: Worker): Promise<EngineInfo> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  const died = once(worker, 'exit', { signal }).then(([code]) => {
+    throw new Fault('internal', `the engine worker exited with ${String(code)} before it was ready`);
+  });
+  // `once` rejects by itself when the worker emits 'error'.
+  const spoke = once(worker, 'message', { signal }) as Promise<[FromWorker]>;
+  try {
+    const [message] = await Promise.race([spoke, died]);
+    if (message.type === 'ready') return message.info;
+    throw message.type === 'refused'
+      ? revivedFault(message.fault)
+      : new Fault('internal', 'the engine worker spoke out of turn');
+  } catch (error) {
+    throw toFault(error);
+  } finally {
+    settled.abort();
+  }
+}
+
+interface Pending {
+  readonly resolve: (result: EngineResult) => void;
+  readonly reject: (fault: Fault) => void;
+}
+
+class WorkerEngine implements Engine {
+  readonly failed: Promise<Fault>;
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 0;
+  private closing: Promise<void> | undefined;
+  private failure: Fault | undefined;
+  private readonly exited: Promise<void>;
+
+  constructor(
+    private readonly worker: Worker,
+    readonly info: EngineInfo,
+  ) {
+    let reportFailure: (fault: Fault) => void = () => undefined;
+    this.failed = new Promise((resolve) => (reportFailure = resolve));
+    const fail = (fault: Fault): void => {
+      if (this.failure) return;
+      this.failure = fault;
+      for (const { reject } of this.pending.values()) reject(fault);
+      this.pending.clear();
+      reportFailure(fault);
+    };
+    worker.on('message', (message: FromWorker) => this.settle(message));
+    worker.on('error', (error) => fail(new Fault('internal', 'the engine worker failed', { cause: error })));
+    this.exited = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        if (!this.closing) fail(new Fault('internal', `the engine worker exited with ${code}`));
+        resolve();
+      });
+    });
+  }
+
+  run(batch: EngineBatch): Promise<EngineResult> {
+    if (this.failure) return Promise.reject(this.failure);
+    if (this.closing) return Promise.reject(new Fault('unavailable', 'the engine is closed'));
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      const encode = batch.encode.map(ownBytes);
+      const moved = new Set(encode.map(({ bytes }) => bytes.buffer as ArrayBuffer));
+      const message: ToWorker = { type: 'run', id, batch: { ...batch, encode } };
+      this.worker.postMessage(message, [...moved]);
+      this.pending.set(id, { resolve, reject });
+    });
+  }
+
+  close(): Promise<void> {
+    if (!this.closing) {
+      this.closing = this.exited;
+      if (!this.failure) this.worker.postMessage({ type: 'close' } satisfies ToWorker);
+    }
+    return this.closing;
+  }
+
+  private settle(message: FromWorker): void {
+    if (message.type !== 'result' && message.type !== 'error') return;
+    const pending = this.pending.get(message.id);
+    this.pending.delete(message.id);
+    if (message.type === 'result') pending?.resolve(revivedResult(message.result));
+    else pending?.reject(revivedFault(message.fault));
+  }
+}
+
+/** The item with bytes that may be moved: its own buffer when it gave it up, else a copy of just these bytes. */
+function ownBytes(item: EncodeItem): EncodeItem {
+  return item.move ? item : { ...item, bytes: new Uint8Array(item.bytes), move: true };
+}
