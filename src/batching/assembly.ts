@@ -55,7 +55,7 @@ export function assemble(
     const { reservations, keepRefused } = reserve(job, cache, engine.info.bytesPerToken);
     const { contexts, actions } = job.work;
     if (keepRefused !== undefined && actions === undefined) {
-      for (const reservation of reservations) reservation?.abandon();
+      for (const reservation of reservations) reservation?.withdraw();
       refused.push({ job, fault: keepRefused });
       continue;
     }

@@ -217,9 +217,9 @@ export class Scheduler {
       job.endUses(nowMs);
       this.#reject(job, 'context_cache', fault);
     }
-    const { encode, score, release } = assembled.batch;
-    if (encode.length + score.length + release.length === 0) return true;
-    for (const { job } of assembled.parts) {
+    const { batch, parts } = assembled;
+    if (parts.length === 0 && batch.release.length === 0) return true;
+    for (const { job } of parts) {
       job.dequeuedMs = nowMs;
       this.#observer.onDequeue?.(job.deadlineMs - nowMs);
     }

@@ -43,13 +43,15 @@ export interface ContextUse {
   end(nowMs: number): KeptContext | undefined;
 }
 
-/** Room for a context that is being encoded; either `commit` or `abandon`, exactly once. */
+/** Room for a context that is being encoded; one of `commit`, `abandon` and `withdraw`, exactly once. */
 export interface ContextReservation {
   readonly slot: number;
   /** It is encoded: the id answers from now on. */
   commit(nowMs: number): KeptContext;
   /** It failed or nobody will learn its id: gives the room back and releases the slot. */
   abandon(): void;
+  /** It was never handed to the engine: gives the room back; there is no slot to release. */
+  withdraw(): void;
 }
 
 export type EvictionReason = 'lru' | 'expired' | 'dropped';
@@ -157,6 +159,9 @@ export class ContextCache {
         return this.#touch(entry, nowMs);
       },
       abandon: () => this.#release(entry),
+      withdraw: () => {
+        this.#bytes -= entry.bytes;
+      },
     };
   }
 

@@ -24,7 +24,7 @@ interface Context {
 export class FakeEngine implements Engine {
   readonly info: EngineInfo;
   readonly failed: Promise<Fault>;
-  /** Every batch that began, in order. */
+  /** Every batch that was handed over, in order. */
   readonly batches: EngineBatch[] = [];
   /** Slots that are taken. */
   readonly slots = new Map<number, Context>();
@@ -48,6 +48,7 @@ export class FakeEngine implements Engine {
   }
 
   run(batch: EngineBatch): Promise<EngineResult> {
+    this.batches.push(batch);
     const result = this.#tail.then(() => this.#runNow(batch));
     this.#tail = result.catch(() => undefined);
     return result;
@@ -67,7 +68,6 @@ export class FakeEngine implements Engine {
 
   async #runNow(batch: EngineBatch): Promise<EngineResult> {
     if (this.#death !== undefined) throw this.#death;
-    this.batches.push(batch);
     let tokens = 0;
     let steps = 0;
     const encoded = batch.encode.map(({ slot, bytes, visible }): Outcome<{ bytes: number }> => {
