@@ -216,6 +216,14 @@ describe('scheduler', () => {
     assert.equal(engine.batches.length, 3);
   });
 
+  it('does not put background work behind a running batch', async () => {
+    const { scheduler, clock } = bench({ maxInFlightBatches: 2 });
+    const all = [scheduler.submit(work()), scheduler.submit(work({ priority: 'background' }))];
+    assert.equal(scheduler.inFlightBatches, 1);
+    await clock.advance(50);
+    await Promise.all(all);
+  });
+
   it('drains: refuses new work, finishes what it accepted', async () => {
     const { scheduler, clock } = bench();
     const accepted = [0, 1, 2].map(() => scheduler.submit(work({ contexts: [inline(10, 1, 5000)] })));
