@@ -3,11 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault, invalid, toFault } from '../errors.js';
+import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
 
-const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand];
+const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand, exportCommand];
 
 function buildProgram(): Command {
   const program = new Command('action-energy')

@@ -6,10 +6,17 @@ import protobuf from 'protobufjs';
 import type { Attribute, FloatAttribute, Graph, Value } from './graph.js';
 import { ONNX_TYPE } from './rules.js';
 
-/** ONNX operator set; 26 brings BitCast. */
+/** ONNX operator set of the engine's graphs; 26 brings BitCast. */
 export const OPSET = 26;
-/** ONNX file format version that belongs to it. */
-export const IR_VERSION = 13;
+
+/** ONNX file format version that belongs to an operator set (onnx/docs/Versioning.md). */
+function irVersion(opset: number): number {
+  if (opset <= 18) return 8;
+  if (opset <= 20) return 9;
+  if (opset <= 22) return 10;
+  if (opset === 23) return 11;
+  return opset === 24 ? 12 : 13;
+}
 
 const repeated = { rule: 'repeated' };
 const schema = protobuf.Root.fromJSON({
@@ -92,20 +99,25 @@ function valueInfo({ name, dtype, shape }: Value): object {
 }
 
 export interface ModelMetadata {
+  /** Default `OPSET`. */
+  readonly opset?: number;
   readonly doc?: string;
   /** Free key-value pairs that travel with the file. */
   readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** The graph as the bytes of an `.onnx` file, weights inside. */
-export function writeOnnx(graph: Graph, { doc = '', properties = {} }: ModelMetadata = {}): Uint8Array {
+export function writeOnnx(
+  graph: Graph,
+  { opset = OPSET, doc = '', properties = {} }: ModelMetadata = {},
+): Uint8Array {
   const used = new Set(graph.nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
   const initializers = [...graph.constants.values()].filter(({ value }) => used.has(value.name));
   return ModelProto.encode({
-    irVersion: IR_VERSION,
+    irVersion: irVersion(opset),
     producerName: 'action-energy',
     docString: doc,
-    opsetImport: [{ domain: '', version: OPSET }],
+    opsetImport: [{ domain: '', version: opset }],
     metadataProps: Object.entries(properties).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,

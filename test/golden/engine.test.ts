@@ -7,22 +7,12 @@ import { energiesFromRaw } from '../../src/model/energy.js';
 import { visibleRanges } from '../../src/model/mask.js';
 import { toFloat32 } from '../../src/tensor/convert.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
-import { GOLDEN_CASES, goldenModel, goldenTensors } from '../support/bundles.js';
+import { float64Values, GOLDEN_CASES, goldenModel, goldenTensors } from '../support/bundles.js';
+import { assertClose } from '../support/numbers.js';
 
 const TOLERANCE = 2e-5;
 /** The same pair in another batch: the same rows through the same kernels, at most a few roundings apart. */
 const SHARING_TOLERANCE = 1e-6;
-
-function float64s({ bytes }: Tensor): Float64Array {
-  return new Float64Array(bytes.slice().buffer);
-}
-
-function close(found: ArrayLike<number>, wanted: ArrayLike<number>, tolerance: number, what: string): void {
-  assert.equal(found.length, wanted.length, what);
-  let worst = 0;
-  for (let i = 0; i < wanted.length; i++) worst = Math.max(worst, Math.abs(found[i]! - wanted[i]!));
-  assert.ok(worst <= tolerance, `${what}: worst difference ${worst}, allowed ${tolerance}`);
-}
 
 function value<T>(outcome: { ok: true; value: T } | { ok: false; fault: Error } | undefined): T {
   assert.ok(outcome);
@@ -67,15 +57,15 @@ for (const name of GOLDEN_CASES) {
     });
     const options = { readout: card.readout, pool: card.pool, score: 'readout' } as const;
     const own = together.scored.slice(0, B).map((outcome) => energiesFromRaw(value(outcome), H, options));
-    close(own.flatMap(({ energies }) => [...energies]), float64s(expected.get('energy')!), TOLERANCE, 'energy');
-    close(own.flatMap(({ steps }) => [...steps]), float64s(expected.get('steps')!), TOLERANCE, 'steps');
+    assertClose(own.flatMap(({ energies }) => [...energies]), float64Values(expected.get('energy')!), TOLERANCE, 'energy');
+    assertClose(own.flatMap(({ steps }) => [...steps]), float64Values(expected.get('steps')!), TOLERANCE, 'steps');
     const raw = expected.get('raw_steps');
     if (raw) {
       const found = together.scored.slice(0, B).flatMap((outcome) => [...value(outcome)]);
-      close(found, float64s(raw), TOLERANCE, 'raw_steps');
+      assertClose(found, float64Values(raw), TOLERANCE, 'raw_steps');
     }
     const matrix = energiesFromRaw(value(together.scored[B]), H, options).energies; // [B, B]
-    close(matrix, float64s(expected.get('matrix')!), TOLERANCE, 'matrix');
+    assertClose(matrix, float64Values(expected.get('matrix')!), TOLERANCE, 'matrix');
     await sharesNothing(engine, items, values, B, H, together.scored.map(value));
   });
 }
@@ -97,8 +87,8 @@ async function sharesNothing(
       release: [item.slot],
     });
     const raw = value(alone.scored[0]);
-    close(raw, together[item.slot]!, SHARING_TOLERANCE, 'alone and in a batch');
+    assertClose(raw, together[item.slot]!, SHARING_TOLERANCE, 'alone and in a batch');
     const diagonal = (item.slot * B + item.slot) * H;
-    close(raw, together[B]!.subarray(diagonal, diagonal + H), SHARING_TOLERANCE, 'alone and in a matrix');
+    assertClose(raw, together[B]!.subarray(diagonal, diagonal + H), SHARING_TOLERANCE, 'alone and in a matrix');
   }
 }

@@ -1,0 +1,125 @@
+/**
+ * The whole model as one plain graph, term by term as PyTorch writes it (nothing merged, the context replicated by the
+ * caller): `hidden`, `actions`, `pad_mask` -> `energy`, `steps`. For other runtimes, and the yardstick of the factorised
+ * graphs.
+ */
+import { Graph, type Value } from '../graph/graph.js';
+import {
+  add,
+  concat,
+  expand,
+  matmul,
+  mul,
+  reshape,
+  shapeOf,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  sum,
+  transpose,
+  unsqueeze,
+  where,
+} from '../graph/ops.js';
+import type { CrossAttentionCard, GlobalContextCard, ModelCard, Readout } from '../model/card.js';
+import { poolWeights } from '../model/pool.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { linear, mlpResNet, trunk } from './layers.js';
+import { Parameters } from './parameters.js';
+import { positionalEncoding } from './positions.js';
+
+/** Newest operator set that this graph needs: widely read, older than the engine's own. */
+export const SINGLE_GRAPH_OPSET = 18;
+
+/**
+ * Inputs `hidden` float32 [B,S,D] ([B,D] for global_context, and then no mask), `actions` float32 [B,H,A], `pad_mask`
+ * bool [B,S], True = ignore; outputs `energy` [B] and `steps` [B,H] (after the readout), float32.
+ *
+ * @param steps H, fixed in the graph because positions and pooling weights depend on it
+ */
+export function singleGraph(card: ModelCard, weights: ReadonlyMap<string, Tensor>, steps: number): Graph {
+  const g = new Graph(card.name);
+  const parameters = new Parameters(weights);
+  const raw =
+    card.architecture === 'cross_attention'
+      ? crossAttention(g, card, parameters, steps)
+      : globalContext(g, card, parameters, steps);
+  const stepValues = readout(g, card.readout, reshape(g, raw, [-1, steps])); // [B, H]
+  const pooling = Float32Array.from(poolWeights(card.pool, steps));
+  g.output('energy', sum(g, mul(g, stepValues, g.constant('pool', [steps], pooling)), [1]));
+  g.output('steps', stepValues);
+  return g;
+}
+
+function crossAttention(g: Graph, card: CrossAttentionCard, parameters: Parameters, steps: number): Value {
+  const { state_dim, action_dim, hidden, heads, blocks, activation } = card;
+  const hiddenStates = g.input('hidden', 'float32', ['B', 'S', state_dim]);
+  const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
+  const mask = g.input('pad_mask', 'bool', ['B', 'S']);
+  const mlp = (name: string, x: Value, inputs: number, outputs: number, count: number): Value => {
+    const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count });
+    return linear(g, `${name}/fc2`, trunk(g, name, x, net, activation).out, net.fc2);
+  };
+  const byHead = (x: Value): Value =>
+    transpose(g, reshape(g, x, [0, 0, heads, hidden / heads]), [0, 2, 1, 3]);
+
+  const context = mlp('state_linear', hiddenStates, state_dim, hidden, blocks.state); // [B, S, h]
+  const positions = g.constant('positions', [steps, hidden], positionalEncoding(steps, hidden));
+  const queries = add(g, mlp('action_linear', actions, action_dim, hidden, blocks.action), positions); // [B, H, h]
+  const [toQuery, toKey, toValue] = parameters.projections('cross', hidden);
+  const query = byHead(linear(g, 'query', queries, toQuery)); // [B, heads, H, w]
+  const key = byHead(linear(g, 'key', context, toKey)); // [B, heads, S, w]
+  const value = byHead(linear(g, 'value', context, toValue));
+  const root = g.constant('scale', [1], Float32Array.of(Math.sqrt(heads / hidden)));
+  const scores = mul(g, matmul(g, query, transpose(g, key, [0, 1, 3, 2])), root); // [B, heads, H, S]
+  const ignored = g.constant('ignored', [1], Float32Array.of(-Infinity));
+  const visible = where(g, unsqueeze(g, mask, [1, 2]), ignored, scores);
+  const attended = matmul(g, softmax(g, visible), value); // [B, heads, H, w]
+  const joined = reshape(g, transpose(g, attended, [0, 2, 1, 3]), [0, 0, hidden]);
+  const z = linear(g, 'out_proj', joined, parameters.linear('cross.out_proj', hidden, hidden));
+  return mlp('prediction_head', z, hidden, 1, blocks.head); // [B, H, 1]
+}
+
+function globalContext(g: Graph, card: GlobalContextCard, parameters: Parameters, steps: number): Value {
+  const { state_dim, action_dim, hidden, layers, chunk, activation } = card;
+  const hiddenState = g.input('hidden', 'float32', ['B', state_dim]);
+  const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
+  const context = linear(g, 'proj_hidden', hiddenState, parameters.linear('proj_hidden', state_dim, hidden));
+  const mapped = silu(
+    g,
+    linear(g, 'action_proj', actions, parameters.linear('action_proj', action_dim, hidden)),
+  );
+  const table = parameters.values('pos_emb.weight', [chunk, hidden]).subarray(0, steps * hidden);
+  const positions = g.constant('positions', [steps, hidden], table);
+  const everywhere = shapeOf(g, mapped);
+  const shape = ['B', steps, hidden];
+  const x = concat(
+    g,
+    [
+      expand(g, unsqueeze(g, context, [1]), everywhere, shape),
+      mapped,
+      expand(g, positions, everywhere, shape),
+    ],
+    2,
+  ); // [B, H, 3h]
+  const net = mlpResNet(parameters, 'model', { inputs: 3 * hidden, hidden, outputs: 1, blocks: layers });
+  return linear(g, 'fc2', trunk(g, 'model', x, net, activation).out, net.fc2);
+}
+
+function readout(g: Graph, kind: Readout, r: Value): Value {
+  const scalar = (name: string, value: number): Value => g.constant(name, [1], Float32Array.of(value));
+  switch (kind.kind) {
+    case 'sigmoid':
+      return add(
+        g,
+        mul(g, sigmoid(g, mul(g, r, scalar('gain', kind.gain))), scalar('scale', kind.scale)),
+        scalar('offset', kind.offset),
+      );
+    case 'softplus':
+      return add(g, softplus(g, r), scalar('offset', kind.offset));
+    case 'linear':
+      return r;
+    case 'half_square':
+      return add(g, mul(g, mul(g, r, r), scalar('half', 0.5)), scalar('offset', kind.offset));
+  }
+}
