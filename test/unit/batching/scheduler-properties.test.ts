@@ -226,6 +226,6 @@ it('settles every work exactly once, computes none in vain, and keeps order, bud
         }
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 600 },
   );
 });
