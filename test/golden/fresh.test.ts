@@ -1,0 +1,83 @@
+/**
+ * The engine against vectors that PyTorch makes for this very run: every architecture, activation and readout, ragged
+ * masks, sizes drawn from a seed that is printed. `npm run setup:python` installs what the script needs; without it the
+ * test says so and skips, except in CI, where it fails.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { compareCase } from './compare.js';
+
+const ROOT = path.join(import.meta.dirname, '../../..');
+const SCRIPT = path.join(ROOT, 'test/golden/make_golden.py');
+const SETUP = 'npm run setup:python';
+/** Making vectors takes seconds; a hung interpreter must not hang the tests. */
+const PYTHON_TIMEOUT_MS = 50_000;
+
+const KINDS = ['relu', 'silu'].flatMap((activation) =>
+  ['sigmoid', 'softplus', 'linear', 'half_square'].map((readout) => `${activation}_${readout}`),
+);
+const CASES = [
+  ...KINDS.flatMap((kind) => [`cross_${kind}`, `global_${kind}`]),
+  'cross_relu_sigmoid_nomask',
+  'cross_silu_linear_nomask',
+];
+
+/** A Python that can import what the script needs. */
+function findPython(): string | undefined {
+  const candidates = [path.join(ROOT, '.venv/bin/python'), 'python3'];
+  return candidates.find(
+    (python) =>
+      (python === 'python3' || existsSync(python)) &&
+      spawnSync(python, ['-c', 'import torch, numpy, safetensors'], { timeout: PYTHON_TIMEOUT_MS }).status === 0,
+  );
+}
+
+const python = findPython();
+const runScript = (args: readonly string[]): string =>
+  execFileSync(python!, [SCRIPT, ...args], { encoding: 'utf8', timeout: PYTHON_TIMEOUT_MS });
+
+if (python === undefined && process.env['CI'] === 'true') {
+  test('PyTorch is installed', () => assert.fail(`no Python with torch: ${SETUP}`));
+} else if (python === undefined) {
+  process.stderr.write(`\n*** SKIPPED: no fresh golden vectors, no Python with torch: ${SETUP} ***\n\n`);
+  test('fresh golden vectors', { skip: `no Python with torch: ${SETUP}` }, () => undefined);
+} else {
+  test('the script reproduces the given golden vectors', () => {
+    const printed = runScript(['--check', path.join(ROOT, 'test/golden/data')]);
+    assert.match(printed, /cross_relu_sigmoid: 147 values/);
+  });
+
+  test('the engine agrees with fresh golden vectors', async (t) => {
+    const seed = randomInt(1_000_000);
+    const heads = 2 ** (1 + (seed % 3)); // 2, 4 or 8
+    const sizes = {
+      seed,
+      heads,
+      hidden: heads * (4 + 2 * (seed % 5)),
+      batch: 2 + (seed % 4),
+      tokens: 3 + (seed % 31),
+      steps: 1 + (seed % 12),
+      'state-dim': 8 + (seed % 57),
+      'action-dim': 3 + (seed % 12),
+      layers: seed % 4,
+    };
+    t.diagnostic(`sizes ${JSON.stringify(sizes)}`);
+    const directory = mkdtempSync(path.join(tmpdir(), 'action-energy-golden-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const flags = Object.entries(sizes).flatMap(([name, size]) => [`--${name}`, String(size)]);
+    runScript(['--out', directory, '--no-gradients', ...CASES.flatMap((name) => ['--case', name]), ...flags]);
+    const cases = readdirSync(directory).filter((name) => name.endsWith('.json'));
+    assert.equal(cases.length, CASES.length);
+    let worst = 0;
+    for (const name of cases) {
+      const differences = await compareCase(directory, path.basename(name, '.json'));
+      worst = Math.max(worst, ...differences.values());
+    }
+    t.diagnostic(`${cases.length} cases, largest difference ${worst.toExponential(1)}`);
+  });
+}
