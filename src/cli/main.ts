@@ -6,9 +6,10 @@ import { Fault, invalid, toFault } from '../errors.js';
 import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
+import { scoreCommand } from './score.js';
 import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
 
-const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand, exportCommand];
+const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand, scoreCommand, exportCommand];
 
 function buildProgram(): Command {
   const program = new Command('action-energy')
