@@ -113,7 +113,7 @@ export async function openArchive(field: string, bytes: Uint8Array): Promise<Arc
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw invalid(field, 'not a readable zip archive', {
-      found: error instanceof Error ? error.message : String(error),
+      found: error instanceof Error ? error.message.slice(0, 200) : String(error),
       mend: 'The file is truncated or damaged.',
       cause: error,
     });

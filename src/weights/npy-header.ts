@@ -21,6 +21,7 @@ interface Token {
 class Tokens {
   readonly #field: string;
   readonly #text: string;
+  readonly #pattern = new RegExp(TOKEN);
   #position = 0;
 
   constructor(field: string, text: string) {
@@ -37,12 +38,12 @@ class Tokens {
 
   /** The token here, not taken; undefined when there is none. */
   #peek(): { token: Token; end: number } | undefined {
-    TOKEN.lastIndex = this.#position;
-    const match = TOKEN.exec(this.#text);
+    this.#pattern.lastIndex = this.#position;
+    const match = this.#pattern.exec(this.#text);
     if (!match) return undefined;
     const [, single, double, bool, int, punctuation] = match;
     const string = single ?? double;
-    const end = TOKEN.lastIndex;
+    const end = this.#pattern.lastIndex;
     if (string !== undefined) return { token: { kind: 'string', text: string }, end };
     if (bool !== undefined) return { token: { kind: 'bool', text: bool }, end };
     if (int !== undefined) return { token: { kind: 'int', text: int }, end };

@@ -6,7 +6,6 @@ import { invalid, type Fault } from '../errors.js';
 import {
   PickleDict,
   PickleGlobal,
-  PickleList,
   PickleTuple,
   StorageRef,
   TensorRef,
@@ -14,6 +13,9 @@ import {
   type PickleValue,
 } from './pickle-values.js';
 import { MAX_RANK } from './shape.js';
+
+/** Keys are decimal numbers. */
+const MAX_KEY_LENGTH = 40;
 
 function wrongArguments(field: string, name: string, args: readonly PickleValue[]): Fault {
   return invalid(field, `unexpected arguments of ${name}`, {
@@ -55,21 +57,6 @@ function rebuildTensor(field: string, args: readonly PickleValue[]): TensorRef {
   return new TensorRef(storage, offset, shape, strides);
 }
 
-/** `OrderedDict()` or `OrderedDict([(key, value), ...])`. */
-function orderedDict(field: string, args: readonly PickleValue[]): PickleDict {
-  const dict = new PickleDict();
-  const [pairs] = args;
-  if (args.length > 1 || (pairs !== undefined && !(pairs instanceof PickleList))) {
-    throw wrongArguments(field, 'collections.OrderedDict', args);
-  }
-  for (const pair of pairs?.items ?? []) {
-    const items = pair instanceof PickleTuple || pair instanceof PickleList ? pair.items : [];
-    if (items.length !== 2) throw wrongArguments(field, 'collections.OrderedDict', args);
-    dict.entries.set(items[0]!, items[1]!);
-  }
-  return dict;
-}
-
 /** The value of `callable(*args)`. Errors name `field` and the callable: not callable, arguments of another kind. */
 export function callKnown(field: string, callable: PickleValue, args: PickleValue): PickleValue {
   if (!(callable instanceof PickleGlobal) || typeof callable.name !== 'string') {
@@ -85,14 +72,15 @@ export function callKnown(field: string, callable: PickleValue, args: PickleValu
       if (first instanceof TensorRef && items.length === 3) return first;
       break;
     case 'collections.OrderedDict':
-      return orderedDict(field, items);
+      // the items follow by SETITEMS; a list of them here could be copied over and over from the memo
+      if (items.length === 0) return new PickleDict();
+      break;
     case 'torch.Size':
       if (first instanceof PickleTuple && items.length === 1) return first;
       break;
     case '_codecs.encode':
-      if (typeof first === 'string' && items.length === 2 && items[1] === 'latin1') {
-        return Buffer.from(first, 'latin1');
-      }
+      // bytes stay the text that they were written as: no tensor needs them, and encoding would copy them
+      if (typeof first === 'string' && items.length === 2 && items[1] === 'latin1') return first;
       break;
     case '__builtin__.bytes':
       if (items.length === 0) return new Uint8Array();
@@ -111,6 +99,7 @@ export function storageOf(field: string, id: PickleValue): StorageRef {
     !(type instanceof PickleGlobal) ||
     typeof type.name === 'string' ||
     typeof key !== 'string' ||
+    key.length > MAX_KEY_LENGTH ||
     typeof elements !== 'number' ||
     !Number.isSafeInteger(elements) ||
     elements < 0

@@ -1,8 +1,8 @@
 /** Reads the arguments of pickle opcodes; no read goes past the end. */
 import { invalid } from '../errors.js';
 
-/** Longer integers have no place in a checkpoint, and turning them into numbers is slow. */
-const MAX_INTEGER_BYTES = 256;
+/** The longest integers in a checkpoint are 128-bit seeds; longer ones are slow to turn into numbers. */
+const MAX_INTEGER_BYTES = 32;
 /** Names of modules and classes are short. */
 const MAX_LINE_BYTES = 1024;
 const NEWLINE = 0x0a;

@@ -16,7 +16,7 @@ import {
 } from './pickle-values.js';
 
 /** A state dict takes about 25 operations a tensor; each may make one small object. */
-const MAX_OPERATIONS = 2_000_000;
+const MAX_OPERATIONS = 1_000_000;
 export const MAX_PICKLE_BYTES = 32 * 1024 ** 2;
 const MIN_PROTOCOL = 2;
 const MAX_PROTOCOL = 5;

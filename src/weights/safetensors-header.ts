@@ -5,7 +5,7 @@
  */
 import { invalid } from '../errors.js';
 import { byteLength, formatShape, type DType } from '../tensor/tensor.js';
-import { checkShape } from './shape.js';
+import { checkName, checkShape } from './shape.js';
 import { asObject, parseStrictJson } from './strict-json.js';
 
 /** Bytes of the length in front of the JSON. */
@@ -66,13 +66,11 @@ export function readHeaderLength(field: string, prefix: Uint8Array, fileBytes: n
 function parseMetadata(field: string, value: unknown): Record<string, string> {
   const object = asObject(value);
   if (!object) throw invalid(field, 'not an object of strings');
-  // no prototype, so that a key named __proto__ is a key like any other
-  const metadata = Object.create(null) as Record<string, string>;
   for (const [key, text] of Object.entries(object)) {
-    if (typeof text !== 'string') throw invalid(`${field}.${key}`, 'not a string', { found: typeof text });
-    metadata[key] = text;
+    if (typeof text !== 'string')
+      throw invalid(field, 'not a string', { found: `${key.slice(0, 60)}: ${typeof text}` });
   }
-  return metadata;
+  return object as Record<string, string>;
 }
 
 function parseEntry(field: string, value: unknown): SafetensorsEntry {
@@ -80,7 +78,10 @@ function parseEntry(field: string, value: unknown): SafetensorsEntry {
   if (!object) throw invalid(field, 'not an object with dtype, shape and data_offsets');
   for (const key of Object.keys(object)) {
     if (key !== 'dtype' && key !== 'shape' && key !== 'data_offsets') {
-      throw invalid(field, 'unknown key', { found: key, wanted: 'dtype, shape and data_offsets' });
+      throw invalid(field, 'unknown key', {
+        found: key.slice(0, 60),
+        wanted: 'dtype, shape and data_offsets',
+      });
     }
   }
   const dtype = typeof object.dtype === 'string' ? DTYPE_OF_CODE.get(object.dtype) : undefined;
@@ -147,6 +148,7 @@ export function parseHeader(field: string, json: Uint8Array, fileBytes: number):
   const entries = new Map<string, SafetensorsEntry>();
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(root)) {
+    checkName(`${field}: header`, name);
     if (name === METADATA_KEY) metadata = parseMetadata(`${field}: ${METADATA_KEY}`, value);
     else entries.set(name, parseEntry(`${field}: ${name}`, value));
   }

@@ -1,9 +1,21 @@
-/** Shapes from untrusted files: sizes and their product are checked before anything is allocated by them. */
+/** Names and shapes from untrusted files, checked before anything is allocated or reported by them. */
 import { invalid } from '../errors.js';
 import { BYTES_PER_ELEMENT, type DType } from '../tensor/tensor.js';
 
 /** More axes than any tensor framework allows. */
 export const MAX_RANK = 64;
+/** A longer name is no name, and would fill every message about its tensor. */
+const MAX_NAME_LENGTH = 1024;
+
+/** Errors name `field`: a tensor's name longer than `MAX_NAME_LENGTH`. */
+export function checkName(field: string, name: string): void {
+  if (name.length > MAX_NAME_LENGTH) {
+    throw invalid(field, 'tensor name too long', {
+      found: `${name.length} characters: ${name.slice(0, 60)}`,
+      wanted: `at most ${MAX_NAME_LENGTH}`,
+    });
+  }
+}
 
 /**
  * `shape` as sizes. Errors name `field`: not a list of non-negative integers, more than `MAX_RANK` axes, or a byte

@@ -15,6 +15,7 @@ import {
   typeName,
   type PickleValue,
 } from './pickle-values.js';
+import { checkName } from './shape.js';
 
 export const STATE_DICT_KEYS = ['state_dict', 'model', 'model_state_dict', 'energy_model'] as const;
 
@@ -38,6 +39,7 @@ function tensorsOf(field: string, dict: PickleDict): Map<string, TensorRef> {
       if (typeof key !== 'string') {
         throw invalid(field, 'a tensor has a key that is not a string', { found: typeName(key) });
       }
+      checkName(field, key);
       tensors.set(key, value);
     } else if (value instanceof PickleDict || value instanceof PickleList || value instanceof PickleTuple) {
       throw invalid(field, 'a container stands beside the tensors', {

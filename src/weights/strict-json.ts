@@ -42,7 +42,8 @@ function checkKeysAndDepth(field: string, text: string, maxDepth: number): void 
       if (text.charCodeAt(next) === COLON) {
         const key = parse(field, text.slice(i, end)) as string;
         const keys = keysByDepth.at(-1);
-        if (keys?.has(key)) throw invalid(field, 'a key occurs twice', { found: JSON.stringify(key) });
+        if (keys?.has(key))
+          throw invalid(field, 'a key occurs twice', { found: JSON.stringify(key.slice(0, 60)) });
         keys?.add(key);
       }
       i = end;

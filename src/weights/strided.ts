@@ -55,16 +55,18 @@ export function gather(view: StridedView, storage: Uint8Array): Uint8Array {
   const out = new Uint8Array(count * elementBytes);
   const source = wordsOf(storage, elementBytes);
   const target = wordsOf(out, elementBytes);
+  const columns = shape.at(-1) ?? 1;
+  const columnStride = strides.at(-1) ?? 0;
   const index = new Array<number>(shape.length).fill(0);
-  let from = offset;
-  for (let to = 0; to < count; to++) {
-    target[to] = source[from]!;
-    // odometer: the last axis turns fastest
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis]!;
+  let row = offset;
+  for (let to = 0; to < count;) {
+    for (let column = 0; column < columns; column++) target[to++] = source[row + column * columnStride]!;
+    // odometer over the other axes: the last of them turns fastest
+    for (let axis = shape.length - 2; axis >= 0; axis--) {
+      row += strides[axis]!;
       index[axis]!++;
       if (index[axis]! < shape[axis]!) break;
-      from -= strides[axis]! * shape[axis]!;
+      row -= strides[axis]! * shape[axis]!;
       index[axis] = 0;
     }
   }
