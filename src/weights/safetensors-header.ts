@@ -10,10 +10,10 @@ import { asObject, parseStrictJson } from './strict-json.js';
 
 /** Bytes of the length in front of the JSON. */
 export const LENGTH_BYTES = 8;
-/** The format allows 100 MB; this holds more than 100,000 tensors and bounds what a lying file can make us parse. */
-export const MAX_HEADER_BYTES = 16 * 1024 ** 2;
-/** `{ name: { shape: [ ] } }`. */
-const HEADER_DEPTH = 3;
+/** The format allows 100 MB; this holds some 50,000 tensors and bounds what a lying file can make us parse. */
+export const MAX_HEADER_BYTES = 8 * 1024 ** 2;
+/** Depth of `{ name: { shape: [ ] } }`; four keys a tensor. */
+const HEADER_BOUNDS = { maxDepth: 3, maxKeys: 200_000 };
 const METADATA_KEY = '__metadata__';
 
 const DTYPE_OF_CODE: ReadonlyMap<string, DType> = new Map([
@@ -143,7 +143,7 @@ function checkLayout(field: string, entries: ReadonlyMap<string, SafetensorsEntr
 
 /** Parses the JSON part of a file of `fileBytes` bytes. Errors name `field` and the tensor. */
 export function parseHeader(field: string, json: Uint8Array, fileBytes: number): SafetensorsHeader {
-  const root = asObject(parseStrictJson(`${field}: header`, json, HEADER_DEPTH));
+  const root = asObject(parseStrictJson(`${field}: header`, json, HEADER_BOUNDS));
   if (!root) throw invalid(`${field}: header`, 'not a JSON object');
   const entries = new Map<string, SafetensorsEntry>();
   let metadata: Record<string, string> = {};

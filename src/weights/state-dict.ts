@@ -18,6 +18,8 @@ import {
 import { checkName } from './shape.js';
 
 export const STATE_DICT_KEYS = ['state_dict', 'model', 'model_state_dict', 'energy_model'] as const;
+/** Where a misplaced state dict is looked for, to name it in the message. */
+const MAX_KEYS_SEARCHED = 100;
 
 function holdsTensors(value: PickleValue | undefined): boolean {
   if (!(value instanceof PickleDict)) return false;
@@ -65,7 +67,9 @@ export function selectStateDict(field: string, root: PickleValue): Map<string, T
   const found = STATE_DICT_KEYS.filter((key) => holdsTensors(root.entries.get(key)));
   const [key] = found;
   if (key === undefined) {
-    const elsewhere = [...root.entries].filter(([, value]) => holdsTensors(value)).map(([name]) => name);
+    // not all of very many keys: they may share one very large dict
+    const entries = [...root.entries].slice(0, MAX_KEYS_SEARCHED);
+    const elsewhere = entries.filter(([, value]) => holdsTensors(value)).map(([name]) => name);
     throw invalid(field, 'no state dict found', {
       found:
         elsewhere.length > 0

@@ -22,9 +22,16 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** Refuses nesting beyond `maxDepth` and equal keys in one object; leaves the rest of the grammar to `JSON.parse`. */
-function checkKeysAndDepth(field: string, text: string, maxDepth: number): void {
+export interface JsonBounds {
+  readonly maxDepth: number;
+  /** Keys of all objects together: objects of very many keys are slow and large in memory. */
+  readonly maxKeys: number;
+}
+
+/** Refuses what is beyond `bounds` and equal keys in one object; leaves the rest of the grammar to `JSON.parse`. */
+function checkKeysAndDepth(field: string, text: string, { maxDepth, maxKeys }: JsonBounds): void {
   const keysByDepth: Set<string>[] = [];
+  let keyCount = 0;
   let i = 0;
   while (i < text.length) {
     const char = text[i];
@@ -40,6 +47,9 @@ function checkKeysAndDepth(field: string, text: string, maxDepth: number): void 
       let next = end;
       while (isSpace(text.charCodeAt(next))) next++;
       if (text.charCodeAt(next) === COLON) {
+        if (++keyCount > maxKeys) {
+          throw invalid(field, 'too many JSON keys', { wanted: `at most ${maxKeys}` });
+        }
         const key = parse(field, text.slice(i, end)) as string;
         const keys = keysByDepth.at(-1);
         if (keys?.has(key))
@@ -64,15 +74,15 @@ function parse(field: string, text: string): unknown {
   }
 }
 
-/** Parses UTF-8 JSON. Errors name `field`: invalid UTF-8 or JSON, nesting beyond `maxDepth`, a key that occurs twice. */
-export function parseStrictJson(field: string, bytes: Uint8Array, maxDepth: number): unknown {
+/** Parses UTF-8 JSON. Errors name `field`: invalid UTF-8 or JSON, more than `bounds` allow, a key that occurs twice. */
+export function parseStrictJson(field: string, bytes: Uint8Array, bounds: JsonBounds): unknown {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     throw invalid(field, 'not valid UTF-8', { cause: error });
   }
-  checkKeysAndDepth(field, text, maxDepth);
+  checkKeysAndDepth(field, text, bounds);
   return parse(field, text);
 }
 

@@ -306,6 +306,11 @@ const safetensorsFiles: HostileFile[] = [
   safetensors('not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /not valid UTF-8/),
   safetensors('nested arrays', `{"a":${'['.repeat(100_000)}`, /nested too deeply/),
   safetensors(
+    '300,000 keys',
+    JSON.stringify(Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`k${i}`, 1]))),
+    /too many JSON keys/,
+  ),
+  safetensors(
     'a key twice',
     `{"a":${entry('F32', '[4]', 0, 16)},"\\u0061":${entry('I32', '[4]', 0, 16)}}`,
     /twice; found "a"/,
