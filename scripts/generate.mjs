@@ -2,6 +2,7 @@
  * Writes what is made from something else: message types from proto/ and docs/configuration.md from the config schema
  * (needs `npm run build` first). `--check` writes nothing and fails when a file differs.
  */
+import process from 'node:process';
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -14,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { URL, fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const GENERATOR = join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-loader-gen-types.js');

@@ -8,8 +8,15 @@ import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { scoreCommand } from './score.js';
 import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
+import { serveCommand } from './serve.js';
 
-const SUBCOMMANDS: readonly (() => Command)[] = [importCommand, inspectCommand, scoreCommand, exportCommand];
+const SUBCOMMANDS: readonly (() => Command)[] = [
+  importCommand,
+  inspectCommand,
+  scoreCommand,
+  exportCommand,
+  serveCommand,
+];
 
 function buildProgram(): Command {
   const program = new Command('action-energy')

@@ -14,7 +14,7 @@ test('invalid input carries the field and what was found', () => {
   const detail = packed.details[0];
   assert.ok(detail !== undefined && 'type_url' in detail);
   assert.equal(detail.type_url, 'type.googleapis.com/google.rpc.BadRequest');
-  assert.deepEqual(contract.badRequest.deserialize(detail.value as Buffer).fieldViolations, [
+  assert.deepEqual(contract.badRequest.deserialize(detail.value).fieldViolations, [
     { field: 'candidates.shape[2]', description: 'wrong action dims; found 6; wanted 7' },
   ]);
 });
@@ -26,7 +26,7 @@ test('a full queue says when to come back, in both ways', () => {
   const packed = contract.status.deserialize(status.metadata.get('grpc-status-details-bin')[0] as Buffer);
   const detail = packed.details[0];
   assert.ok(detail !== undefined && 'type_url' in detail);
-  const { retryDelay } = contract.retryInfo.deserialize(detail.value as Buffer);
+  const { retryDelay } = contract.retryInfo.deserialize(detail.value);
   assert.deepEqual({ ...retryDelay }, { seconds: '1', nanos: 250_500_000 });
 });
 

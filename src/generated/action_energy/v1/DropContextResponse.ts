@@ -1,10 +1,11 @@
 // Original file: proto/action_energy/v1/energy.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface DropContextResponse {
-  'dropped'?: (boolean);
+  'bytes'?: (number | string | Long);
 }
 
 export interface DropContextResponse__Output {
-  'dropped': (boolean);
+  'bytes': (string);
 }

@@ -9,6 +9,7 @@ export interface Limits {
   'contexts'?: (number);
   'streamOutstanding'?: (number);
   'leaseMs'?: (number);
+  'scoredSteps'?: (number);
 }
 
 export interface Limits__Output {
@@ -19,4 +20,5 @@ export interface Limits__Output {
   'contexts': (number);
   'streamOutstanding': (number);
   'leaseMs': (number);
+  'scoredSteps': (number);
 }

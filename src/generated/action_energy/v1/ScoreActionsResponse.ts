@@ -17,6 +17,7 @@ export interface ScoreActionsResponse {
   'baseline'?: (_action_energy_v1_Baseline | null);
   'model'?: (_action_energy_v1_ModelVersion | null);
   'timings'?: (_action_energy_v1_Timings | null);
+  'keepRefused'?: (string);
 }
 
 export interface ScoreActionsResponse__Output {
@@ -30,4 +31,5 @@ export interface ScoreActionsResponse__Output {
   'baseline': (_action_energy_v1_Baseline__Output | null);
   'model': (_action_energy_v1_ModelVersion__Output | null);
   'timings': (_action_energy_v1_Timings__Output | null);
+  'keepRefused': (string);
 }

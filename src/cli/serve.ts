@@ -1,0 +1,145 @@
+/** `action-energy serve`: the gRPC service as a process. */
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { Command } from 'commander';
+import { pino, type Logger } from 'pino';
+import { addConfigOptions, configFlags } from '../config/flags.js';
+import { loadConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
+import { startEngine } from '../engine/start.js';
+import { Fault, toFault } from '../errors.js';
+import { loadBundle } from '../model/bundle.js';
+import { serverCredentials } from '../service/credentials.js';
+import { findModelFolders } from '../service/model-folders.js';
+import type { EngineStarter } from '../service/served-model.js';
+import { startServer, type RunningServer } from '../service/server.js';
+import { TokenStore } from '../service/tokens.js';
+
+/** Beyond the drain bound, for what does not stop by itself: the process then exits all the same. */
+const HARD_STOP_MS = 2_000;
+
+const EXAMPLES = `
+Every setting is also an environment variable (--max-tokens is ACTION_ENERGY_MAX_TOKENS) and a key of the settings file;
+the flag wins over the variable, the variable over the file. All of them: docs/configuration.md.
+
+Examples:
+  $ action-energy serve                                 every bundle in models/, on 127.0.0.1:50051
+  $ action-energy serve --model spatial=/srv/spatial --socket /run/action-energy.sock --address none
+  $ action-energy serve --config server.yaml --check    report every problem and exit
+  $ action-energy serve --address 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem --tokens-file tokens.yaml
+
+Signals:
+  SIGTERM, SIGINT   finish what was accepted (--drain-ms), then exit 0; a second one exits at once
+  SIGHUP            read tokens and models again, without failing a request
+
+Probes: grpc.health.v1 (also for action_energy.v1.EnergyService/NAME), and http://127.0.0.1:9464/healthz, /readyz, /metrics.
+`;
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description('Serve models over gRPC.')
+    .helpGroup('Service:')
+    .option('--check', 'check the settings and every file that they name, then exit')
+    .addHelpText('after', EXAMPLES);
+  addConfigOptions(command);
+  return command.action(async () => {
+    const config = loadConfig({ ...configFlags(command), env: process.env });
+    if (command.opts<{ check?: boolean }>().check === true) {
+      await checkFiles(config);
+      process.stdout.write('The configuration is good.\n');
+      return;
+    }
+    await serve(config, pino({ level: config.log.level }));
+  });
+}
+
+function engineStarter({ provider, threads, precision, deviceId }: Config['engine']): EngineStarter {
+  const options = {
+    provider,
+    threads: threads ?? availableParallelism(),
+    precision,
+    ...(deviceId === undefined ? {} : { deviceId }),
+  };
+  return (bundle) => startEngine(bundle, options);
+}
+
+/** Everything that starting would read; all problems in one fault. */
+async function checkFiles(config: Config): Promise<void> {
+  const problems: string[] = [];
+  const check = async (run: () => unknown): Promise<void> => {
+    try {
+      await run();
+    } catch (error) {
+      problems.push(toFault(error).message);
+    }
+  };
+  await check(() => serverCredentials(config.tls));
+  const { tokensFile } = config.auth;
+  if (tokensFile !== undefined) await check(() => new TokenStore(tokensFile));
+  await check(async () => {
+    const folders = await findModelFolders(config.models);
+    for (const folder of folders.values()) await check(() => loadBundle(folder));
+    const wanted = config.models.default;
+    if (wanted !== undefined && !folders.has(wanted)) {
+      problems.push(`models.default: found ${wanted}; wanted ${[...folders.keys()].join(', ')}`);
+    }
+  });
+  if (problems.length > 0) {
+    throw new Fault(
+      'invalid',
+      `the configuration cannot be served\n${problems.map((text) => `  - ${text}`).join('\n')}`,
+    );
+  }
+}
+
+/** Serves until a signal or a failed engine ends it; resolves never otherwise. */
+async function serve(config: Config, log: Logger): Promise<void> {
+  const server = await startServer(config, { log, startEngine: engineStarter(config.engine) });
+  const stopping = new Stopping(server, log);
+  process.on('SIGTERM', () => stopping.stop(config.lifecycle.drainMs, 0));
+  process.on('SIGINT', () => stopping.stop(config.lifecycle.drainMs, 0));
+  process.on('SIGHUP', () => {
+    server
+      .reload()
+      .catch((error: unknown) => log.error({ err: toFault(error) }, 'reload failed; the old state goes on'));
+  });
+  await server.failed;
+  // Callers that still wait have their answers; a supervisor starts the process again.
+  if (!stopping.begun) stopping.stop(config.lifecycle.crashExitMs, 1);
+}
+
+/** Closes the server and exits; at once when asked a second time, and when closing takes longer than it may. */
+class Stopping {
+  readonly #server: RunningServer;
+  readonly #log: Logger;
+  #begun = false;
+
+  constructor(server: RunningServer, log: Logger) {
+    this.#server = server;
+    this.#log = log;
+  }
+
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  stop(drainMs: number, exitCode: number): void {
+    if (this.#begun) process.exit(1);
+    this.#begun = true;
+    const hardStop = setTimeout(() => {
+      this.#log.error('not stopped in time');
+      process.exit(1);
+    }, drainMs + HARD_STOP_MS);
+    void this.#server
+      .close(drainMs)
+      .then(() => exitCode)
+      .catch((error: unknown) => {
+        this.#log.error({ err: toFault(error) }, 'stopping failed');
+        return 1;
+      })
+      .then((code) => {
+        clearTimeout(hardStop);
+        process.exit(code);
+      });
+  }
+}

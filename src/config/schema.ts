@@ -1,0 +1,249 @@
+/**
+ * Every setting of the server, once: type, bounds, default and meaning. The YAML keys are the paths below; a flag is
+ * `--FLAG`, its environment variable `ACTION_ENERGY_FLAG`. Help, the reference in docs/configuration.md and all checks follow
+ * from here.
+ */
+import { z } from 'zod';
+import { DEFAULT_BUDGET, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
+
+const MIB = 1 << 20;
+const size = z.int().min(1);
+/** setTimeout's longest delay; longer ones fire at once. */
+const delayMs = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+const path = z.string().min(1);
+const tcpAddress = z
+  .string()
+  .regex(/^(none|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^\s:[\]/]+:\d{1,5})$/, 'host:port, [ipv6]:port or none');
+
+/** `flag` is the one name that a setting has outside the file. */
+function meta(flag: string, description: string): { flag: string; description: string } {
+  return { flag, description };
+}
+
+const models = z.strictObject({
+  directory: path
+    .optional()
+    .meta(
+      meta(
+        'models',
+        'Folder of model bundles, each a folder with an energy.json. Default: models, unless --model is given',
+      ),
+    ),
+  named: z
+    .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/), path)
+    .default({})
+    .meta(meta('model', 'NAME=FOLDER: a model bundle served as NAME; repeat for more')),
+  default: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(meta('default-model', 'Which model an empty model name means. Default: the first by name')),
+});
+
+const engine = z.strictObject({
+  provider: z
+    .enum(['auto', 'cpu', 'cuda', 'webgpu'])
+    .default('auto')
+    .meta(
+      meta(
+        'provider',
+        'Device that computes. auto takes the first that works and logs why others did not; a named one never falls back',
+      ),
+    ),
+  threads: size
+    .max(1024)
+    .optional()
+    .meta(meta('threads', 'CPU threads of each engine. Default: the cores of the machine')),
+  precision: z
+    .enum(['float32', 'int8'])
+    .default('float32')
+    .meta(meta('precision', 'Arithmetic of the encoder; int8 is faster and less exact')),
+  deviceId: z.int().min(0).optional().meta(meta('device-id', 'Which GPU, counted from 0')),
+});
+
+const listen = z.strictObject({
+  address: tcpAddress
+    .default('127.0.0.1:50051')
+    .meta(meta('address', 'host:port of the gRPC service; port 0 takes a free one; none for no TCP')),
+  socket: path.optional().meta(meta('socket', 'Unix socket of the gRPC service, beside or in place of TCP')),
+  insecurePublic: z
+    .boolean()
+    .default(false)
+    .meta(
+      meta(
+        'insecure-public',
+        'Allow an address that other machines reach without both TLS and authentication',
+      ),
+    ),
+});
+
+const tls = z.strictObject({
+  cert: path.optional().meta(meta('tls-cert', 'PEM certificate chain of the server')),
+  key: path.optional().meta(meta('tls-key', 'PEM private key of the certificate')),
+  clientCa: path
+    .optional()
+    .meta(
+      meta(
+        'tls-client-ca',
+        'PEM authorities of client certificates; given, every client must show one (mutual TLS)',
+      ),
+    ),
+});
+
+const auth = z.strictObject({
+  tokensFile: path
+    .optional()
+    .meta(
+      meta(
+        'tokens-file',
+        'YAML list of bearer tokens with names and permissions; read again when it changes and on SIGHUP',
+      ),
+    ),
+});
+
+const limits = z.strictObject({
+  messageBytes: size
+    .max(2 ** 31 - 1)
+    .default(64 * MIB)
+    .meta(meta('max-message-bytes', 'Largest gRPC message')),
+  tokens: size.default(8192).meta(meta('max-tokens', 'Most tokens (S) of one context')),
+  candidates: size.default(4096).meta(meta('max-candidates', 'Most candidate chunks (N) of one request')),
+  steps: size
+    .default(512)
+    .meta(meta('max-steps', 'Most steps (H) of a chunk, where the model card leaves it open')),
+  contexts: size.default(256).meta(meta('max-contexts', 'Most contexts (B) of one EnergyMatrix')),
+  scoredSteps: size
+    .default(1 << 20)
+    .meta(meta('max-scored-steps', 'Most steps of one request in all: contexts x chunks x steps')),
+  streamOutstanding: size
+    .max(65536)
+    .default(16)
+    .meta(
+      meta('max-stream-outstanding', 'Requests under way on one stream; beyond it the server stops reading'),
+    ),
+  connections: size.default(1024).meta(meta('max-connections', 'Open connections; more are closed at once')),
+  concurrentStreams: size
+    .max(2 ** 31 - 1)
+    .default(256)
+    .meta(meta('max-concurrent-streams', 'Calls under way on one connection')),
+  receiveWindowBytes: z
+    .int()
+    .min(65535)
+    .max(2 ** 31 - 1)
+    .default(16 * MIB)
+    .meta(
+      meta(
+        'receive-window-bytes',
+        'HTTP/2 receive window of a connection and of each call: what a client may send ahead',
+      ),
+    ),
+});
+
+const keepalive = z.strictObject({
+  timeMs: delayMs
+    .min(1000)
+    .default(60_000)
+    .meta(meta('keepalive-time-ms', 'Ping an idle connection this often')),
+  timeoutMs: delayMs
+    .min(100)
+    .default(20_000)
+    .meta(meta('keepalive-timeout-ms', 'Close it when the answer takes longer')),
+});
+
+const batching = z.strictObject({
+  tokens: size
+    .default(DEFAULT_BUDGET.tokens)
+    .meta(meta('batch-tokens', 'Tokens that one batch encodes, at most; a larger request goes alone')),
+  steps: size
+    .default(DEFAULT_BUDGET.steps)
+    .meta(
+      meta(
+        'batch-steps',
+        'Chunk steps (contexts x N x H) that one batch scores, at most; a larger request goes alone',
+      ),
+    ),
+  contexts: size
+    .default(DEFAULT_BUDGET.contexts)
+    .meta(meta('batch-contexts', 'Contexts that one batch encodes, at most; a larger request goes alone')),
+  queueItems: size
+    .default(DEFAULT_QUEUE_BOUNDS.maxItems)
+    .meta(meta('queue-items', 'Requests that may wait for an engine')),
+  queueBytes: size
+    .default(DEFAULT_QUEUE_BOUNDS.maxBytes)
+    .meta(meta('queue-bytes', 'Memory of waiting requests')),
+  clientShare: z
+    .number()
+    .positive()
+    .max(1)
+    .default(DEFAULT_QUEUE_BOUNDS.clientShare)
+    .meta(meta('queue-client-share', 'Share of the queue that one client may hold')),
+  patienceMs: delayMs
+    .default(DEFAULT_QUEUE_BOUNDS.patienceMs)
+    .meta(
+      meta('queue-patience-ms', 'A request without a deadline waits its turn as if it had one this far away'),
+    ),
+});
+
+const contexts = z.strictObject({
+  bytes: size
+    .default(1024 * MIB)
+    .meta(meta('context-bytes', 'Memory of kept contexts, for each model; the least recently used go first')),
+  leaseMs: delayMs
+    .min(1)
+    .default(60_000)
+    .meta(
+      meta(
+        'context-lease-ms',
+        'How long a kept context lives after its last use, when the request does not say',
+      ),
+    ),
+  maxLeaseMs: delayMs
+    .min(1)
+    .default(3_600_000)
+    .meta(meta('context-max-lease-ms', 'Longest lease that a request may ask for')),
+});
+
+const lifecycle = z.strictObject({
+  drainMs: delayMs
+    .default(30_000)
+    .meta(meta('drain-ms', 'After SIGTERM, how long accepted requests may take to finish')),
+  crashExitMs: delayMs
+    .default(2_000)
+    .meta(meta('crash-exit-ms', 'After an engine died, how long until the process exits')),
+});
+
+const metrics = z.strictObject({
+  address: tcpAddress
+    .default('127.0.0.1:9464')
+    .meta(meta('metrics-address', 'host:port of HTTP /metrics, /healthz and /readyz; none for none')),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .meta(meta('log-level', 'debug logs one line a request')),
+});
+
+const section = <T extends z.ZodObject>(schema: T, title: string) =>
+  schema.prefault({} as z.input<T>).meta({ description: title });
+
+export const configSchema = z.strictObject({
+  models: section(models, 'Models'),
+  engine: section(engine, 'Engine'),
+  listen: section(listen, 'Listening'),
+  tls: section(tls, 'TLS'),
+  auth: section(auth, 'Authentication'),
+  limits: section(limits, 'Limits'),
+  keepalive: section(keepalive, 'Keepalive'),
+  batching: section(batching, 'Batching'),
+  contexts: section(contexts, 'Kept contexts'),
+  lifecycle: section(lifecycle, 'Lifecycle'),
+  metrics: section(metrics, 'Metrics'),
+  log: section(log, 'Log'),
+});
+
+export type Config = Readonly<z.infer<typeof configSchema>>;

@@ -1,0 +1,73 @@
+/** HTTP beside gRPC: /metrics for Prometheus, /healthz (the process lives), /readyz (send it requests). */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import type { HostPort } from '../config/checks.js';
+import { invalid } from '../errors.js';
+
+export interface MetricsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface Probes {
+  /** False when the process should be restarted. */
+  readonly healthy: () => boolean;
+  /** False while starting, draining or failed. */
+  readonly ready: () => boolean;
+}
+
+/** Nobody needs more to ask for a page. */
+const MAX_CONNECTIONS = 64;
+const REQUEST_TIMEOUT_MS = 5_000;
+
+/** Errors: an address that cannot be bound. */
+export async function startMetricsServer(
+  { host, port }: HostPort,
+  registry: Registry,
+  { healthy, ready }: Probes,
+): Promise<MetricsServer> {
+  const probe = (ok: boolean): { status: number; type: string; body: string } => ({
+    status: ok ? 200 : 503,
+    type: 'text/plain; charset=utf-8',
+    body: ok ? 'ok\n' : 'not ok\n',
+  });
+  const pages: Readonly<Record<string, () => Promise<{ status: number; type: string; body: string }>>> = {
+    '/metrics': async () => ({ status: 200, type: registry.contentType, body: await registry.metrics() }),
+    '/healthz': async () => probe(healthy()),
+    '/readyz': async () => probe(ready()),
+  };
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
+      response.writeHead(page === undefined ? 404 : 405).end();
+      return;
+    }
+    page().then(
+      ({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        invalid('metrics.address', 'cannot be bound', {
+          found: cause.message,
+          mend: 'Choose another with --metrics-address',
+          cause,
+        }),
+      ),
+    );
+    server.listen({ host, port }, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,51 @@
+/** Which bundles there are to serve. */
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Config } from '../config/schema.js';
+import { Fault, invalid } from '../errors.js';
+import { CARD_FILE } from '../model/card.js';
+
+/** Served when the configuration names no model at all. */
+const DEFAULT_DIRECTORY = 'models';
+
+/**
+ * Folders by model name, sorted: the named ones, and every bundle inside the models folder by its folder's name.
+ * Errors: `invalid` a models folder that cannot be read, or a name twice; `not_found` nothing to serve.
+ */
+export async function findModelFolders({
+  directory,
+  named,
+}: Config['models']): Promise<ReadonlyMap<string, string>> {
+  const found = new Map(Object.entries(named));
+  const parent = directory ?? (found.size === 0 ? DEFAULT_DIRECTORY : undefined);
+  if (parent !== undefined) {
+    const entries = await readdir(parent).catch((cause: unknown) => {
+      throw invalid('models.directory', 'cannot be read', {
+        found: path.resolve(parent),
+        wanted: 'a folder of model bundles',
+        mend: 'Name it with --models, or single bundles with --model NAME=FOLDER',
+        cause,
+      });
+    });
+    for (const entry of entries) {
+      const folder = path.join(parent, entry);
+      if (entry.startsWith('.') || !(await isBundle(folder))) continue; // half-written bundles start with a dot
+      if (found.has(entry))
+        throw invalid('models', 'a name twice', { found: `${entry}: ${found.get(entry)} and ${folder}` });
+      found.set(entry, folder);
+    }
+  }
+  if (found.size === 0) {
+    throw new Fault('not_found', 'no model to serve', {
+      field: 'models',
+      found: `no folder with ${CARD_FILE} in ${path.resolve(parent ?? '.')}`,
+      mend: 'Make one with: action-energy import CHECKPOINT -o models/NAME',
+    });
+  }
+  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function isBundle(folder: string): Promise<boolean> {
+  const card = await stat(path.join(folder, CARD_FILE)).catch(() => undefined);
+  return card?.isFile() === true;
+}

@@ -1,0 +1,194 @@
+/**
+ * The served models by name. Reloading starts the new one beside the old, swaps, and lets the old one finish, so that no
+ * request fails. Invariant: what `get` returns accepts work until this turn of the event loop ends, so a caller that
+ * submits without awaiting in between never meets a model that was swapped away.
+ */
+import type { Logger } from 'pino';
+import { Fault, toFault } from '../errors.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { stopModel, type ServedModel } from './served-model.js';
+
+export type ModelState = 'LOADING' | 'READY' | 'FAILED' | 'DRAINING';
+
+export interface RegistryOptions {
+  /** Folders by model name as they are now. */
+  readonly folders: () => Promise<ReadonlyMap<string, string>>;
+  readonly start: (name: string, directory: string) => Promise<ServedModel>;
+  /** What an empty name means; default: the first by name. */
+  readonly defaultName: string | undefined;
+  /** How long a model that was swapped away may take to finish. */
+  readonly drainMs: number;
+  readonly metrics: Pick<Metrics, 'reloads' | 'modelInfo'>;
+  readonly log: Logger;
+  /** After every change of any model's state. */
+  readonly onChange: () => void;
+}
+
+interface Entry {
+  readonly name: string;
+  state: ModelState;
+  /** Absent while it loads for the first time. */
+  model?: ServedModel;
+}
+
+export class ModelRegistry {
+  readonly #options: RegistryOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #retiring = new Set<Promise<void>>();
+  readonly #busy = new Set<string>();
+  #defaultName = '';
+  #closed = false;
+  /** Resolves with the cause when the engine of a served model dies. */
+  readonly failed: Promise<Fault>;
+  #fail!: (fault: Fault) => void;
+
+  private constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.failed = new Promise((resolve) => (this.#fail = resolve));
+  }
+
+  /** Resolves when every model is warm; leaves nothing behind when one cannot be started. */
+  static async start(options: RegistryOptions): Promise<ModelRegistry> {
+    const registry = new ModelRegistry(options);
+    const folders = await options.folders();
+    const defaultName = options.defaultName ?? [...folders.keys()][0] ?? '';
+    if (!folders.has(defaultName)) {
+      throw new Fault('invalid', 'no such model', {
+        field: 'models.default',
+        found: defaultName,
+        wanted: [...folders.keys()].join(', '),
+      });
+    }
+    registry.#defaultName = defaultName;
+    try {
+      for (const [name, folder] of folders) await registry.#load(name, folder);
+    } catch (error) {
+      await registry.close(0);
+      throw error;
+    }
+    return registry;
+  }
+
+  get defaultName(): string {
+    return this.#defaultName;
+  }
+
+  get models(): readonly ServedModel[] {
+    return [...this.#entries.values()].flatMap(({ model }) => (model === undefined ? [] : [model]));
+  }
+
+  get states(): readonly {
+    readonly name: string;
+    readonly state: ModelState;
+    readonly model?: ServedModel;
+  }[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Errors: `not_found` an unknown name, `precondition` one that is still loading. */
+  get(name: string): ServedModel {
+    const entry = this.#entries.get(name === '' ? this.#defaultName : name);
+    if (entry === undefined) {
+      throw new Fault('not_found', 'no such model', {
+        field: 'model',
+        found: name,
+        wanted: [...this.#entries.keys()].join(', '),
+      });
+    }
+    if (entry.model === undefined) {
+      throw new Fault('precondition', 'the model is still loading', { field: 'model', found: entry.name });
+    }
+    return entry.model;
+  }
+
+  /**
+   * Reads one model again, or with an empty name all of them and any that are new. Errors: `not_found`, `precondition`
+   * when one is being loaded, and whatever the bundle or engine refuses; the old model then goes on.
+   */
+  async reload(name: string): Promise<ServedModel[]> {
+    const folders = await this.#options.folders();
+    if (name !== '' && !folders.has(name)) {
+      throw new Fault('not_found', 'no such model', {
+        field: 'model',
+        found: name,
+        wanted: [...folders.keys()].join(', '),
+      });
+    }
+    const reloaded: ServedModel[] = [];
+    for (const [each, folder] of folders) {
+      if (name === '' || each === name) reloaded.push(await this.#load(each, folder));
+    }
+    return reloaded;
+  }
+
+  async #load(name: string, folder: string): Promise<ServedModel> {
+    const { log, metrics, onChange } = this.#options;
+    if (this.#busy.has(name))
+      throw new Fault('precondition', 'the model is being loaded already', { field: 'model', found: name });
+    this.#busy.add(name);
+    const entry = this.#entries.get(name) ?? { name, state: 'LOADING' };
+    this.#entries.set(name, entry);
+    onChange();
+    try {
+      const model = await this.#options.start(name, folder);
+      if (this.#closed) {
+        await stopModel(model, 0);
+        throw new Fault('unavailable', 'the server is stopping');
+      }
+      this.#swap(entry, model);
+      metrics.reloads.inc({ model: name, outcome: 'loaded' });
+      const { provider, refused, threads } = model.engine.info;
+      log.info({ model: name, digest: model.version.digest, provider, refused, threads }, 'model ready');
+      return model;
+    } catch (error) {
+      metrics.reloads.inc({ model: name, outcome: 'failed' });
+      if (entry.model === undefined) this.#entries.delete(name);
+      throw error;
+    } finally {
+      this.#busy.delete(name);
+      onChange();
+    }
+  }
+
+  #swap(entry: Entry, model: ServedModel): void {
+    const old = entry.model;
+    const info = (of: ServedModel): Record<'model' | 'digest' | 'architecture' | 'provider', string> => ({
+      model: entry.name,
+      digest: of.version.digest ?? '',
+      architecture: of.card.architecture,
+      provider: of.engine.info.provider,
+    });
+    if (old !== undefined) this.#options.metrics.modelInfo.remove(info(old));
+    this.#options.metrics.modelInfo.set(info(model), 1);
+    entry.model = model;
+    entry.state = 'READY';
+    void model.engine.failed.then((fault) => {
+      if (entry.model !== model) return; // one that was swapped away has nothing to serve any more
+      entry.state = 'FAILED';
+      this.#options.log.fatal({ model: entry.name, err: fault }, 'the engine failed');
+      this.#options.onChange();
+      this.#fail(fault);
+    });
+    if (old !== undefined) this.#retire(old, this.#options.drainMs);
+  }
+
+  #retire(model: ServedModel, boundMs: number): void {
+    const retiring = stopModel(model, boundMs)
+      .catch((error: unknown) =>
+        this.#options.log.error({ model: model.name, err: toFault(error) }, 'a model did not stop'),
+      )
+      .finally(() => this.#retiring.delete(retiring));
+    this.#retiring.add(retiring);
+  }
+
+  /** Every model refuses new work from here on; resolves when what was accepted is done, or after `boundMs`. */
+  async close(boundMs: number): Promise<void> {
+    this.#closed = true;
+    for (const entry of this.#entries.values()) {
+      if (entry.state === 'READY') entry.state = 'DRAINING';
+      if (entry.model !== undefined) this.#retire(entry.model, boundMs);
+    }
+    this.#options.onChange();
+    await Promise.all(this.#retiring);
+  }
+}
