@@ -22,15 +22,36 @@ export interface Sessions {
 
 export function createSession(graph: Graph, options: SessionOptions): Promise<InferenceSession> {
   return InferenceSession.create(writeOnnx(graph), {
-    executionProviders: [
-      options.provider === 'cuda' ? { name: 'cuda', deviceId: options.deviceId } : options.provider,
-    ],
+    executionProviders: [providerOption(graph, options)],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
   });
+}
+
+function providerOption(
+  graph: Graph,
+  { provider, deviceId }: SessionOptions,
+): InferenceSession.ExecutionProviderConfig {
+  switch (provider) {
+    case 'cuda':
+      return { name: 'cuda', deviceId };
+    case 'webgpu': {
+      const forceCpuNodeNames = readsFloat16(graph);
+      return forceCpuNodeNames.length > 0 ? { name: 'webgpu', forceCpuNodeNames } : 'webgpu';
+    }
+    case 'cpu':
+      return 'cpu';
+  }
+}
+
+/** Nodes that read float16. Shaders may do so only on devices with `shader-f16`, which the runtime finds out too late. */
+function readsFloat16(graph: Graph): string[] {
+  return graph.nodes
+    .filter(({ inputs }) => inputs.some((value) => value?.dtype === 'float16'))
+    .map(({ name }) => name);
 }
 
 /** Creates every session; when one fails, releases those that exist and rejects. */
