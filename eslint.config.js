@@ -38,4 +38,5 @@ export default tseslint.config(
   },
   { files: ['src/cli/**', 'bench/**'], rules: { 'no-console': 'off' } },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  { files: ['scripts/**'], languageOptions: { globals: { URL: 'readonly', process: 'readonly' } } },
 );
