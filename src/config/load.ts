@@ -94,9 +94,10 @@ export function loadConfig({ flags = {}, env = {}, file = env[CONFIG_FILE_ENV] }
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, tree, origins, file)));
-  } else {
-    problems.push(...crossChecks(parsed.data));
   }
+  // what settings must hold together is checked among those that are good by themselves
+  const sound = parsed.success ? parsed : configSchema.safeParse(without(tree, parsed.error.issues));
+  if (sound.success) problems.push(...crossChecks(sound.data));
   if (problems.length > 0 || !parsed.success) {
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
     throw new Fault(
@@ -105,6 +106,20 @@ export function loadConfig({ flags = {}, env = {}, file = env[CONFIG_FILE_ENV] }
     );
   }
   return freeze(parsed.data);
+}
+
+/** The tree without the settings and sections that the issues are about. */
+function without(tree: Tree, issues: readonly z.core.$ZodIssue[]): Tree {
+  const rest = structuredClone(tree);
+  for (const issue of issues) {
+    const [section, key] = issue.path.map(String);
+    const branch = section === undefined ? rest : rest[section];
+    if (issue.code === 'unrecognized_keys' && isTree(branch))
+      for (const name of issue.keys) delete branch[name];
+    else if (key !== undefined && isTree(branch)) delete branch[key];
+    else if (section !== undefined) delete rest[section];
+  }
+  return rest;
 }
 
 function describe(

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load.js';
-import type { Engine } from '../../src/engine/engine.js';
+import type { Engine, EngineBatch, EngineResult } from '../../src/engine/engine.js';
+import { Fault } from '../../src/errors.js';
 import { startEngine } from '../../src/engine/start.js';
 import type { InlineContext } from '../../src/generated/action_energy/v1/InlineContext.js';
 import type { Tensor as TensorMessage } from '../../src/generated/action_energy/v1/Tensor.js';
@@ -174,4 +175,54 @@ export function goldenContext(inputs: ReadonlyMap<string, Tensor>, index: number
     hidden: tensorMessage(row(hidden, index)),
     ...(mask && { padMask: tensorMessage(row(mask, index)) }),
   };
+}
+
+/** A real engine whose batches wait for a gate, so that a test decides what runs and what waits. */
+export class GatedEngine implements Engine {
+  readonly info: Engine['info'];
+  readonly failed: Promise<Fault>;
+  /** Batches that were begun. */
+  batches = 0;
+  readonly #engine: Engine;
+  #open: Promise<void> = Promise.resolve();
+  #release: () => void = () => undefined;
+  #fail!: (fault: Fault) => void;
+  #dead: Fault | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.info = engine.info;
+    this.failed = Promise.race([engine.failed, new Promise<Fault>((resolve) => (this.#fail = resolve))]);
+  }
+
+  shut(): void {
+    this.#open = new Promise((resolve) => (this.#release = resolve));
+  }
+
+  open(): void {
+    this.#release();
+  }
+
+  /** As if the worker had died. */
+  die(): void {
+    this.#dead = new Fault('internal', 'the worker died in a test');
+    this.#fail(this.#dead);
+    this.open();
+  }
+
+  async run(batch: EngineBatch): Promise<EngineResult> {
+    this.batches++;
+    await this.#open;
+    if (this.#dead !== undefined) throw this.#dead;
+    return this.#engine.run(batch);
+  }
+
+  close(): Promise<void> {
+    return this.#engine.close();
+  }
+}
+
+/** Waits until `condition` holds; the test's own time limit is the bound. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }

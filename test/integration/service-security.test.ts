@@ -1,0 +1,183 @@
+/** TLS, mutual TLS and tokens against real connections; the certificates are made for the occasion. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { credentials, Metadata, status as Code, type ChannelCredentials, type Client } from '@grpc/grpc-js';
+import { contract } from '../../src/wire/contract.js';
+import { goldenTensors } from '../support/bundles.js';
+import {
+  addressOf,
+  call,
+  failure,
+  goldenContext,
+  openClient,
+  serveGolden,
+  tensorMessage,
+  type TestService,
+} from '../support/service.js';
+
+const CASE = 'global_silu_half_square';
+const { ListModels, ScoreActions, PutContext } = contract.energy;
+
+const SCORER = 'scorer-token-0123456789';
+const ADMIN = 'admin-token-0123456789';
+const OTHER = 'other-token-0123456789';
+const TOKENS = `tokens:
+  - { name: scorer, token: ${SCORER}, permissions: [score] }
+  - { name: other, token: ${OTHER}, permissions: [score] }
+  - { name: operator, token: ${ADMIN}, permissions: [admin] }
+`;
+
+function bearer(token: string): { metadata: Metadata } {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${token}`);
+  return { metadata };
+}
+
+describe('security', () => {
+  let directory: string;
+  const file = (name: string): string => path.join(directory, name);
+  const pem = (name: string): Buffer => readFileSync(file(name));
+  const openssl = (...args: string[]): void => {
+    execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
+  };
+  /** A key and a certificate for localhost, signed by `ca`, or by itself. */
+  const certify = (name: string, ca?: string): void => {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
+    const about = [
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-addext',
+      'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    ];
+    const signer = ca === undefined ? [] : ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`];
+    openssl('req', '-x509', ...key, ...about, ...signer, '-out', `${name}.pem`);
+  };
+  before(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'action-energy-security-'));
+    certify('ca');
+    certify('server', 'ca');
+    certify('client', 'ca');
+    certify('stranger');
+    writeFileSync(file('tokens.yaml'), TOKENS);
+  });
+  after(() => rm(directory, { recursive: true }));
+
+  async function using(
+    flags: Record<string, string>,
+    run: (connect: (creds: ChannelCredentials) => Client, service: TestService) => Promise<void>,
+  ): Promise<void> {
+    const service = await serveGolden([CASE], flags);
+    const clients: Client[] = [];
+    try {
+      const connect = (creds: ChannelCredentials): Client => {
+        const client = openClient(addressOf(service.server), creds);
+        clients.push(client);
+        return client;
+      };
+      await run(connect, service);
+    } finally {
+      for (const client of clients) client.close();
+      await service.close();
+    }
+  }
+  const tls = (): Record<string, string> => ({
+    'tls-cert': file('server.pem'),
+    'tls-key': file('server.key'),
+  });
+  const unreachable = async (client: Client): Promise<void> => {
+    const { code } = await failure(call(client, ListModels, {}, { timeoutMs: 2_000 }));
+    assert.ok(code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED, Code[code]);
+  };
+
+  test('TLS: those who trust the authority get in, plain ones do not', () =>
+    using(tls(), async (connect) => {
+      const { models } = await call(connect(credentials.createSsl(pem('ca.pem'))), ListModels, {});
+      assert.equal(models.length, 1);
+      await unreachable(connect(credentials.createInsecure()));
+      await unreachable(connect(credentials.createSsl(pem('stranger.pem'))));
+    }));
+
+  test('mutual TLS: only with a certificate of the authority', () =>
+    using({ ...tls(), 'tls-client-ca': file('ca.pem') }, async (connect) => {
+      const known = credentials.createSsl(pem('ca.pem'), pem('client.key'), pem('client.pem'));
+      assert.equal((await call(connect(known), ListModels, {})).models.length, 1);
+      await unreachable(connect(credentials.createSsl(pem('ca.pem'))));
+      await unreachable(
+        connect(credentials.createSsl(pem('ca.pem'), pem('stranger.key'), pem('stranger.pem'))),
+      );
+    }));
+
+  test('tokens: who may do what', () =>
+    using({ 'tokens-file': file('tokens.yaml') }, async (connect, { server }) => {
+      const client = connect(credentials.createInsecure());
+      const codes = async (...tokens: (string | undefined)[]): Promise<(Code | undefined)[]> => {
+        const results = [];
+        for (const method of [ListModels, contract.admin.Reload]) {
+          for (const token of tokens) {
+            const options = token === undefined ? {} : bearer(token);
+            results.push(
+              await call<object, unknown>(client, method, {}, options).then(
+                () => undefined,
+                (error: { code: Code }) => error.code,
+              ),
+            );
+          }
+        }
+        return results;
+      };
+      const { UNAUTHENTICATED, PERMISSION_DENIED } = Code;
+      assert.deepEqual(await codes(undefined, 'wrong-token-0123456789', SCORER, ADMIN), [
+        UNAUTHENTICATED,
+        UNAUTHENTICATED,
+        undefined,
+        PERMISSION_DENIED,
+        UNAUTHENTICATED,
+        UNAUTHENTICATED,
+        PERMISSION_DENIED,
+        undefined,
+      ]);
+      // a new file takes effect without a restart, for connections that are open too
+      writeFileSync(file('tokens.yaml'), TOKENS.replace(SCORER, 'fresh-token-0123456789'));
+      await server.reload();
+      assert.deepEqual((await codes(SCORER, 'fresh-token-0123456789')).slice(0, 2), [
+        UNAUTHENTICATED,
+        undefined,
+      ]);
+      writeFileSync(file('tokens.yaml'), TOKENS);
+    }));
+
+  test('a refused call does not wait for its upload', () =>
+    using({ 'tokens-file': file('tokens.yaml') }, async (connect) => {
+      const client = connect(credentials.createInsecure());
+      const data = Buffer.alloc(32 << 20);
+      const hidden = { dtype: 'BFLOAT16' as const, shape: [data.length / 2], data };
+      assert.equal(
+        (await failure(call(client, ScoreActions, { inline: { hidden } }))).code,
+        Code.UNAUTHENTICATED,
+      );
+    }));
+
+  test('a kept context answers to its owner alone', () =>
+    using({ 'tokens-file': file('tokens.yaml') }, async (connect) => {
+      const client = connect(credentials.createInsecure());
+      const inputs = goldenTensors(CASE, 'inputs');
+      const candidates = tensorMessage(inputs.get('actions')!);
+      const put = await call(client, PutContext, { context: goldenContext(inputs, 0) }, bearer(SCORER));
+      const request = { contextId: put.context?.contextId ?? '', candidates };
+      assert.equal((await failure(call(client, ScoreActions, request, bearer(OTHER)))).code, Code.NOT_FOUND);
+      assert.ok((await call(client, ScoreActions, request, bearer(SCORER))).energies.length > 0);
+    }));
+
+  test('a certificate that cannot be used is named before anything listens', async () => {
+    const flags = { 'tls-cert': file('server.pem'), 'tls-key': file('client.key') };
+    await assert.rejects(serveGolden([CASE], flags), /tls|key/i);
+    await assert.rejects(serveGolden([CASE], { ...tls(), 'tls-cert': file('none.pem') }), /tls\.cert/);
+  });
+});

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startMetricsServer } from '../../../src/metrics/http.js';
+import { createMetrics } from '../../../src/metrics/metrics.js';
+
+test('metrics and probes over HTTP', async () => {
+  const metrics = createMetrics(() => [
+    {
+      model: 'm',
+      queueDepth: 3,
+      queueBytes: 4096,
+      cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
+    },
+  ]);
+  metrics.energy.observe({ model: 'm', candidate: 'best' }, 0.35);
+  metrics.rejections.inc({ model: 'm', reason: 'queue_full' }, 2);
+  let ready = false;
+  const server = await startMetricsServer({ host: '127.0.0.1', port: 0 }, metrics.registry, {
+    healthy: () => true,
+    ready: () => ready,
+  });
+  const get = (path: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`http://127.0.0.1:${server.port}${path}`, init);
+  try {
+    for (let scrape = 0; scrape < 2; scrape++) {
+      const text = await (await get('/metrics')).text();
+      for (const line of [
+        'action_energy_queue_depth{model="m"} 3',
+        'action_energy_context_cache_lookups_total{model="m",outcome="hit"} 5',
+        'action_energy_context_cache_evictions_total{model="m",reason="lru"} 4',
+        'action_energy_rejections_total{model="m",reason="queue_full"} 2',
+        'action_energy_energy_bucket{le="0.4",model="m",candidate="best"} 1',
+        'action_energy_energy_bucket{le="0.2",model="m",candidate="best"} 0',
+      ]) {
+        assert.ok(text.includes(line), line);
+      }
+      assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m);
+      assert.match(text, /^process_resident_memory_bytes /m);
+    }
+    assert.equal((await get('/healthz')).status, 200);
+    assert.equal((await get('/readyz')).status, 503);
+    ready = true;
+    assert.equal((await get('/readyz')).status, 200);
+    assert.equal((await get('/')).status, 404);
+    assert.equal((await get('/constructor')).status, 404);
+    assert.equal((await get('/metrics', { method: 'POST' })).status, 405);
+  } finally {
+    await server.close();
+  }
+});
