@@ -22,7 +22,7 @@ export interface FitOptions extends BootstrapOptions {
 
 export interface Fit {
   readonly scores: Readonly<Record<Score, ScoreFit>>;
-  /** Lower InfoNCE loss at its own tau. */
+  /** The logit when its InfoNCE loss is lower beyond doubt, each at its own tau; otherwise the model's own energy. */
   readonly better: Score;
 }
 
@@ -31,19 +31,21 @@ export function fitCalibration(observations: Observations, options: FitOptions):
     readout: fitScore(observations, 'readout', options),
     logit: fitScore(observations, 'logit', options),
   };
-  const weights = new Float64Array(observations.rows.length).fill(1);
-  const loss = (score: Score): number =>
-    weightedMean(infonceRows(observations[score].groups, scores[score].temperature.tau).loss, weights);
-  // a tie (a linear readout is its own logit) goes to the energy itself
-  return { scores, better: loss('logit') < loss('readout') - 1e-9 ? 'logit' : 'readout' };
+  const loss = (score: Score): Float64Array =>
+    infonceRows(observations[score].groups, scores[score].temperature.tau).loss;
+  const logit = loss('logit');
+  const gain = loss('readout').map((value, row) => value - logit[row]!);
+  const { paired } = bootstrap(observations.clusters, { paired: (w) => [weightedMean(gain, w)] }, options);
+  return { scores, better: paired[0]!.low > 0 ? 'logit' : 'readout' };
 }
 
 function fitScore(observations: Observations, score: Score, options: FitOptions): ScoreFit {
   const { groups, negatives } = observations[score];
-  const { tau, status, bounds } = fitTemperature(groups, options.cardTau);
+  const whole = fitTemperature(groups, options.cardTau);
+  const { tau, status, bounds } = whole;
   const { temperature } = bootstrap(
     observations.clusters,
-    { temperature: (weights) => [fitTemperature(groups, options.cardTau, weights).tau] },
+    { temperature: (weights) => [fitTemperature(groups, options.cardTau, weights, whole).tau] },
     options,
   );
   const own = ownScores(groups);

@@ -25,37 +25,47 @@ export interface TemperatureFit {
 /** Bounds of tau as multiples of the standard deviation of the scores: beyond them the softmax is one-hot or flat. */
 const LOWEST = 1e-3;
 const HIGHEST = 1e3;
-const ITERATIONS = 60;
+const ITERATIONS = 100;
 /** Relative change of beta at which the search ends. */
 const TOLERANCE = 1e-9;
+/** Relative distance from a bound that counts as being there. */
+const AT_END = 1e-3;
 
-/** `weights` [n] (all 1 by default). Errors: none; degenerate data are named by `status`. */
+/**
+ * `weights` [n] (all 1 by default); `near`, a fit of the same groups under other weights, saves work. Errors: none;
+ * degenerate data are named by `status`.
+ */
 export function fitTemperature(
   groups: CandidateGroups,
   fallback: number,
   weights: Float64Array = new Float64Array(groups.rows).fill(1),
+  near?: TemperatureFit,
 ): TemperatureFit {
-  const spread = scoreDeviation(groups);
-  if (!(spread > 0)) return { tau: fallback, status: 'constant', bounds: [fallback, fallback] };
+  const spread = near === undefined ? scoreDeviation(groups) : near.bounds[0] / LOWEST;
+  if (!(spread > 0) || near?.status === 'constant') {
+    return { tau: fallback, status: 'constant', bounds: [fallback, fallback] };
+  }
   const bounds = [LOWEST * spread, HIGHEST * spread] as const;
   let low = 1 / bounds[1];
   let high = 1 / bounds[0];
-  if (slope(groups, weights, low).first >= 0) return { tau: bounds[1], status: 'no_preference', bounds };
-  if (slope(groups, weights, high).first <= 0) return { tau: bounds[0], status: 'separable', bounds };
-  let beta = 1 / spread;
+  let lastChange = Infinity;
+  let beta = near?.status === 'fitted' ? 1 / near.tau : 1 / spread;
   for (let i = 0; i < ITERATIONS; i++) {
     const { first, second } = slope(groups, weights, beta);
     if (first > 0) high = beta;
     else low = beta;
     const newton = beta - first / second;
-    // outside the bracket, or on a flat stretch: halve the bracket in log beta instead
-    const next = newton > low && newton < high ? newton : Math.sqrt(low * high);
-    if (Math.abs(next - beta) <= TOLERANCE * beta) {
-      beta = next;
-      break;
-    }
+    // outside the bracket, or not closing in (a flat stretch): halve the bracket in log beta instead
+    const closing = newton > low && newton < high && Math.abs(newton - beta) < lastChange / 2;
+    const next = closing ? newton : Math.sqrt(low * high);
+    const change = Math.abs(next - beta);
+    lastChange = closing ? change : Infinity;
     beta = next;
+    if (change <= TOLERANCE * beta) break;
   }
+  // convex: a search that ran into an end of the bracket has no minimum inside it
+  if (beta * bounds[1] < 1 + AT_END) return { tau: bounds[1], status: 'no_preference', bounds };
+  if (beta * bounds[0] > 1 - AT_END) return { tau: bounds[0], status: 'separable', bounds };
   return { tau: 1 / beta, status: 'fitted', bounds };
 }
 
