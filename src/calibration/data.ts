@@ -23,6 +23,8 @@ export interface CalibrationData {
   readonly sources: readonly { readonly name: string; readonly bytes: number; readonly rows: number }[];
   /** hidden [S, D] in memory of its own (it may be moved to an engine), mask [S]. */
   context(row: number): Promise<{ hidden: Tensor; mask: Tensor | undefined }>;
+  /** Tokens (S) of a row's context and how many of them are masked, without reading the context. */
+  tokens(row: number): Promise<{ tokens: number; masked: number }>;
   /** The expert's chunk, [H, A]. */
   actions(row: number): Promise<Float32Array>;
   /** The first `count` given negatives, [count, H, A]. */
@@ -113,6 +115,13 @@ export async function calibrationData(
       const { shard, at } = locate(row);
       return readContext(shard, at, columns.has('pad_mask'));
     },
+    tokens: async (row) => {
+      const { shard, at } = locate(row);
+      const { start, end, tokens } = tokenRange(shard, at);
+      if (!columns.has('pad_mask')) return { tokens, masked: 0 };
+      const { bytes } = await shard.source.rows('pad_mask', start, end);
+      return { tokens, masked: bytes.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0) };
+    },
     actions: (row) => floats('actions', row),
     negatives: async (row, count) => (await floats('negatives', row)).subarray(0, count * steps * dims),
     policyActions: (row) => floats('policy_actions', row),
@@ -138,21 +147,32 @@ export async function calibrationData(
 }
 
 async function readContext(
-  { source, layout, offsets }: Shard,
+  shard: Shard,
   at: number,
   hasMask: boolean,
 ): Promise<{ hidden: Tensor; mask: Tensor | undefined }> {
-  const start = layout.ragged ? offsets![at]! : at;
-  const end = layout.ragged ? offsets![at + 1]! : at + 1;
+  const { source } = shard;
+  const { start, end, tokens } = tokenRange(shard, at);
   const hidden = await source.rows('hidden', start, end);
   const mask = hasMask ? await source.rows('pad_mask', start, end) : undefined;
-  const D = hidden.shape.at(-1)!;
-  const tokens = layout.ragged ? end - start : hidden.shape.length === 3 ? hidden.shape[1]! : 1;
   return {
     // an engine may take the whole ArrayBuffer, so nothing else may lie in it
-    hidden: { dtype: hidden.dtype, shape: [tokens, D], bytes: ownMemory(hidden.bytes) },
+    hidden: { dtype: hidden.dtype, shape: [tokens, hidden.shape.at(-1)!], bytes: ownMemory(hidden.bytes) },
     mask: mask && { dtype: mask.dtype, shape: [tokens], bytes: mask.bytes },
   };
+}
+
+/** Rows of the `hidden` column that hold a context, and its number of tokens. */
+function tokenRange(
+  { source, layout, offsets }: Shard,
+  at: number,
+): { start: number; end: number; tokens: number } {
+  if (layout.ragged) {
+    const [start, end] = [offsets![at]!, offsets![at + 1]!];
+    return { start, end, tokens: end - start };
+  }
+  const { shape } = source.header.get('hidden')!;
+  return { start: at, end: at + 1, tokens: shape.length === 3 ? shape[1]! : 1 };
 }
 
 function ownMemory(bytes: Uint8Array): Uint8Array {

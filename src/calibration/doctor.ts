@@ -1,0 +1,63 @@
+/**
+ * The doctor: probes a model for the traps that a good training loss hides. On a healthy model every finding is `ok` or a
+ * `note`; notes state traits of the architecture (cross-attention cannot see the scale of a chunk) and probes that could
+ * not be made. Sensitivities are measured on raw pooled scores, as shares of the spread between different chunks.
+ */
+import type { Engine } from '../engine/engine.js';
+import { invalid } from '../errors.js';
+import type { ModelCard } from '../model/card.js';
+import type { Weights } from '../model/weights.js';
+import type { CalibrationData } from './data.js';
+import { actionFindings, actionVariants } from './doctor/action-probes.js';
+import { contextFindings } from './doctor/context-probes.js';
+import { dataFindings, unitsWithoutData } from './doctor/data-probes.js';
+import { ok, type Finding, type Level } from './doctor/finding.js';
+import { dataInputs, randomInputs, type ProbeInputs } from './doctor/inputs.js';
+import { layerFinding } from './doctor/layer-probe.js';
+import { scoreProbes } from './doctor/measure.js';
+import { readoutFindings } from './doctor/readout-probe.js';
+
+export interface DoctorOptions {
+  readonly engine: Engine;
+  readonly card: ModelCard;
+  readonly weights: Weights;
+  /** Without data, seeded random contexts and chunks are used and the data probes are left out. */
+  readonly data?: CalibrationData;
+  readonly seed?: number;
+  /** First of 8 engine slots that are free. */
+  readonly firstSlot?: number;
+}
+
+/** All findings, most severe first. Errors: a failing engine. */
+export async function examine(options: DoctorOptions): Promise<Finding[]> {
+  const { engine, card, weights, data, seed = 0, firstSlot = 0 } = options;
+  const findings: Finding[] = [layerFinding(weights, card)];
+  if (data === undefined) {
+    findings.push(unitsWithoutData(card));
+    if (card.architecture === 'cross_attention') {
+      findings.push(
+        ok('one-token contexts', 'refused by every entry point: one key would make all energies equal'),
+      );
+    }
+  } else findings.push(...(await dataFindings(data, card)));
+  const inputs: ProbeInputs = data ? await dataInputs(data, card, seed) : randomInputs(card, seed);
+  if (inputs.contexts.length < 2) {
+    if (findings.some(({ level }) => level === 'failure')) return bySeverity(findings);
+    throw invalid('data', 'too few contexts to probe with', {
+      found: String(inputs.contexts.length),
+      wanted: 'at least 2',
+    });
+  }
+  const variants = actionVariants(inputs, card);
+  const scores = await scoreProbes(engine, card, inputs.contexts, variants, inputs, firstSlot);
+  findings.push(...actionFindings(scores, inputs, card));
+  findings.push(...(await contextFindings(engine, card, inputs, seed, firstSlot)));
+  findings.push(...readoutFindings(scores, card));
+  return bySeverity(findings);
+}
+
+const SEVERITY: Readonly<Record<Level, number>> = { failure: 0, warning: 1, note: 2, ok: 3 };
+
+function bySeverity(findings: readonly Finding[]): Finding[] {
+  return [...findings].sort((a, b) => SEVERITY[a.level] - SEVERITY[b.level]);
+}

@@ -1,0 +1,77 @@
+/** What the probes feed a model: a few contexts and chunks, from data where given, otherwise seeded random ones. */
+import type { ModelCard } from '../../model/card.js';
+import { visibleRanges, type Ranges } from '../../model/mask.js';
+import { toFloat32 } from '../../tensor/convert.js';
+import type { CalibrationData } from '../data.js';
+import { seededRandom, type Random } from '../random.js';
+
+export interface ProbeInputs {
+  /** Token states [S, D] in float32 and what is visible of them; at least two visible tokens for cross_attention. */
+  readonly contexts: readonly {
+    readonly tokens: number;
+    readonly hidden: Float32Array;
+    readonly visible: Ranges;
+  }[];
+  /** Chunks [Q, H, A] whose steps differ from each other: a chunk that stands still would hide the order of steps. */
+  readonly chunks: Float32Array;
+  readonly count: number; // Q
+  readonly steps: number; // H
+  readonly dims: number; // A
+  /** Where they come from, for the report. */
+  readonly source: 'data' | 'random';
+}
+
+const CONTEXTS = 8;
+const CHUNKS = 16;
+/** Tokens of a random context: enough for attention to weigh, cheap at any width. */
+const RANDOM_TOKENS = 32;
+/** Chunk steps where the card does not say. */
+const USUAL_STEPS = 8;
+
+/** Standard normal token states, actions uniform in [-1, 1] (or the card's bounds), the gripper at one of its two values. */
+export function randomInputs(card: ModelCard, seed: number): ProbeInputs {
+  const random = seededRandom(seed, 'probe');
+  const tokens = card.architecture === 'global_context' ? 1 : RANDOM_TOKENS;
+  const steps = card.chunk ?? USUAL_STEPS;
+  const dims = card.action_dim;
+  const contexts = Array.from({ length: CONTEXTS }, () => ({
+    tokens,
+    hidden: Float32Array.from({ length: tokens * card.state_dim }, () => random.normal()),
+    visible: [[0, tokens]] as const,
+  }));
+  const chunks = Float32Array.from({ length: CHUNKS * steps * dims }, (_, i) =>
+    randomAction(card, i % dims, random),
+  );
+  return { contexts, chunks, count: CHUNKS, steps, dims, source: 'random' };
+}
+
+function randomAction({ actions: { bounds, gripper } }: ModelCard, dim: number, random: Random): number {
+  if (dim === gripper?.index && gripper.coding === 'zero_one') return random.below(2);
+  if (dim === gripper?.index && gripper.coding === 'minus_one_one') return 2 * random.below(2) - 1;
+  const low = bounds?.low[dim] ?? -1;
+  const high = bounds?.high[dim] ?? 1;
+  return low + (high - low) * random.uniform();
+}
+
+/** Contexts of evenly spaced rows; chunks whose every step is some expert's, from rows all over the data. */
+export async function dataInputs(data: CalibrationData, card: ModelCard, seed: number): Promise<ProbeInputs> {
+  const random = seededRandom(seed, 'probe');
+  const { rows, steps, dims } = data;
+  const contexts: ProbeInputs['contexts'][number][] = [];
+  for (let i = 0; i < CONTEXTS; i++) {
+    const row = Math.floor((i * rows) / CONTEXTS);
+    const { tokens, masked } = await data.tokens(row);
+    // rows that no engine would take are the data probes' business
+    if (tokens - masked < (card.architecture === 'cross_attention' ? 2 : 1)) continue;
+    const { hidden, mask } = await data.context(row);
+    const visible = visibleRanges(mask?.bytes, tokens);
+    contexts.push({ tokens, hidden: toFloat32('hidden', hidden), visible });
+  }
+  const chunks = new Float32Array(CHUNKS * steps * dims);
+  for (let step = 0; step < CHUNKS * steps; step++) {
+    const expert = await data.actions(random.below(rows));
+    const from = random.below(steps) * dims;
+    chunks.set(expert.subarray(from, from + dims), step * dims);
+  }
+  return { contexts, chunks, count: CHUNKS, steps, dims, source: 'data' };
+}
