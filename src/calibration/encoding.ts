@@ -46,6 +46,7 @@ export async function scoreContexts(
       });
       encoded.forEach((outcome, i) => unwrap(outcome, `row ${group[i]!.row}`));
     }
+    if (items.length === 0) return [];
     const { scored } = await engine.run({ encode: [], score: items, release: [] });
     return scored.map((outcome, i) => unwrap(outcome, `score ${i} of rows ${contexts[0]!.row}...`));
   } finally {

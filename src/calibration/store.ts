@@ -7,35 +7,50 @@ import path from 'node:path';
 import { Fault, invalid } from '../errors.js';
 import { CALIBRATION_FILE, calibrationSchema, type Calibration } from './schema.js';
 
-/** `.calibration.json.PID.tmp` */
-const LEFTOVER = new RegExp(`^\\.${CALIBRATION_FILE.replace('.', '\\.')}\\.(\\d+)\\.tmp$`);
+/** `.NAME.PID.tmp` beside the file NAME that it becomes. */
+const LEFTOVER = /^\.(.+)\.(\d+)\.tmp$/;
 
-/** Errors: those of the file system. */
+/** Returns the path written. Errors: those of the file system. */
 export async function saveCalibration(bundleDirectory: string, calibration: Calibration): Promise<string> {
-  await removeLeftovers(bundleDirectory);
-  const target = path.join(bundleDirectory, CALIBRATION_FILE);
-  const temporary = path.join(bundleDirectory, `.${CALIBRATION_FILE}.${process.pid}.tmp`);
+  return writeWhole(path.join(bundleDirectory, CALIBRATION_FILE), `${JSON.stringify(calibration)}\n`);
+}
+
+/** Writes a file whole or not at all, and removes what killed writers of it left. Returns its path. */
+export async function writeWhole(file: string, text: string): Promise<string> {
+  const directory = path.dirname(file);
+  const name = path.basename(file);
+  const temporary = path.join(directory, `.${name}.${process.pid}.tmp`);
   try {
+    await removeLeftovers(directory, name);
     const handle = await open(temporary, 'w');
     try {
-      await handle.writeFile(`${JSON.stringify(calibration)}\n`);
+      await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(temporary, target);
-  } catch (error) {
+    await rename(temporary, file);
+    await syncDirectory(directory);
+  } catch (cause) {
     await rm(temporary, { force: true });
-    throw error;
+    throw new Fault('precondition', 'cannot be written', {
+      field: file,
+      found: (cause as Error).message,
+      mend: 'Check that the directory exists and is writable.',
+      cause,
+    });
   }
-  // the rename itself must survive a power failure too
-  const directory = await open(bundleDirectory, 'r');
+  return file;
+}
+
+/** The rename itself must survive a power failure too. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
   try {
-    await directory.sync();
+    await handle.sync();
   } finally {
-    await directory.close();
+    await handle.close();
   }
-  return target;
 }
 
 /**
@@ -83,11 +98,11 @@ export function parseCalibration(text: string, field = CALIBRATION_FILE): Calibr
   });
 }
 
-async function removeLeftovers(bundleDirectory: string): Promise<void> {
-  for (const name of await readdir(bundleDirectory)) {
-    const pid = LEFTOVER.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    await rm(path.join(bundleDirectory, name), { force: true });
+async function removeLeftovers(directory: string, file: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const [, owner, pid] = LEFTOVER.exec(name) ?? [];
+    if (owner !== file || isAlive(Number(pid))) continue;
+    await rm(path.join(directory, name), { force: true });
   }
 }
 

@@ -3,6 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault, invalid, toFault } from '../errors.js';
+import { calibrateCommand } from './calibrate.js';
+import { doctorCommand } from './doctor.js';
+import { evaluateCommand } from './evaluate.js';
 import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
@@ -16,6 +19,9 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
   scoreCommand,
   exportCommand,
   serveCommand,
+  calibrateCommand,
+  evaluateCommand,
+  doctorCommand,
 ];
 
 function buildProgram(): Command {

@@ -62,7 +62,7 @@ export function actionFindings(scores: ProbeScores, inputs: ProbeInputs, card: M
 function scaleFinding(scaled: number, shifted: number, card: ModelCard): Finding {
   const probe = 'scale and shift';
   const measured = `all dims scaled by ${SCALE} move the score by ${share(scaled)}, shifted by ${SHIFT} by ${share(shifted)} of the spread between chunks`;
-  if (Math.min(scaled, shifted) >= UNSEEN) return ok(probe, measured);
+  if (Math.min(scaled, shifted) >= HARDLY_SEEN) return ok(probe, measured);
   const means =
     'It cannot see how far a move goes: a chunk and the same chunk at a third of the speed are one to it.';
   if (card.architecture === 'cross_attention') {

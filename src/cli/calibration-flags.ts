@@ -1,0 +1,112 @@
+/** What calibrate, evaluate and doctor share: their flags, the opened bundle, engine and data, and the progress bar. */
+import { SingleBar } from 'cli-progress';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { CALIBRATE_DEFAULTS } from '../calibration/calibrate.js';
+import { openCalibrationData, type CalibrationData } from '../calibration/data.js';
+import type { Engine, Provider } from '../engine/engine.js';
+import { startEngine } from '../engine/start.js';
+import { loadBundle, type ModelBundle } from '../model/bundle.js';
+
+export interface EngineFlags {
+  readonly provider: Provider | 'auto';
+  readonly threads: number;
+}
+
+export interface PassFlags extends EngineFlags {
+  readonly batch: number;
+  readonly seed: number;
+  readonly replicates: number;
+  readonly nearDuplicate: number;
+  readonly html?: string;
+  readonly json?: true;
+}
+
+export function engineFlags(command: Command): Command {
+  const provider = new Option('--provider <name>', 'where to compute')
+    .choices(['auto', 'cpu', 'cuda', 'webgpu'])
+    .default('auto');
+  return command.addOption(provider).option('--threads <count>', 'CPU threads, 0: one a core', whole(0), 0);
+}
+
+export function passFlags(command: Command): Command {
+  const { batch, seed, replicates, nearDuplicate } = CALIBRATE_DEFAULTS;
+  return engineFlags(command)
+    .option('--batch <count>', 'contexts and chunks compared with each other (B)', whole(2), batch)
+    .option(
+      '--seed <number>',
+      'of the split, the batches, the made negatives and the intervals',
+      whole(0),
+      seed,
+    )
+    .option('--replicates <count>', 'bootstrap replicates behind the intervals', whole(0), replicates)
+    .option(
+      '--near-duplicate <distance>',
+      'RMS distance in action units below which a chunk of the same task is no negative',
+      nonNegative,
+      nearDuplicate,
+    )
+    .option('--json', 'print JSON, no progress bar');
+}
+
+/** An integer from `lowest` on. */
+function whole(lowest: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= lowest) return value;
+    throw new InvalidArgumentError(`an integer of at least ${lowest} is wanted.`);
+  };
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0 && text.trim() !== '') return value;
+  throw new InvalidArgumentError('a number of at least 0 is wanted.');
+}
+
+export interface Opened {
+  readonly bundle: ModelBundle;
+  readonly engine: Engine;
+  readonly data: CalibrationData | undefined;
+}
+
+/** Opens bundle, data (none for no files) and engine, in this order; closes what was opened, also when `use` fails. */
+export async function withOpened<T>(
+  directory: string,
+  files: readonly string[],
+  { provider, threads }: EngineFlags,
+  use: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const bundle = await loadBundle(directory);
+  const data = files.length > 0 ? await openCalibrationData(files, bundle.card) : undefined;
+  try {
+    const engine = await startEngine(bundle, { provider, threads });
+    try {
+      return await use({ bundle, engine, data });
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    await data?.close();
+  }
+}
+
+/** A bar on stderr when a person watches, nothing otherwise. */
+export async function withProgress<T>(
+  total: number,
+  quiet: boolean,
+  run: (onRows: (count: number) => void) => Promise<T>,
+): Promise<T> {
+  if (quiet || !process.stderr.isTTY) return run(() => undefined);
+  const bar = new SingleBar({
+    stream: process.stderr,
+    format: '{bar} {percentage}%  {value}/{total} contexts  {eta_formatted} left',
+    hideCursor: true,
+    clearOnComplete: true,
+  });
+  bar.start(total, 0);
+  try {
+    return await run((count) => bar.increment(count));
+  } finally {
+    bar.stop();
+  }
+}
