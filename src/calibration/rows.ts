@@ -69,7 +69,7 @@ export function negativeRows({ negatives }: Report): string[][] {
 export function scoreRows({ better, report }: Reported): string[][] {
   return (['readout', 'logit'] as const).map((name) => {
     const { tau, loss, top1, ece, swap_auroc } = report.scores[name];
-    const marked = name === better ? `${name} (better)` : name;
+    const marked = name === better ? `${name} (chosen)` : name;
     return [marked, number(tau), figure(loss), figure(top1), figure(ece), figure(swap_auroc)];
   });
 }

@@ -34,7 +34,7 @@ export function reliabilityPlot({ reliability }: Report): string {
         `<line stroke="${colour}" stroke-opacity="0.45" x1="${px(x(confidence))}" x2="${px(x(confidence))}" y1="${px(y(low))}" y2="${px(y(high))}"/>` +
         `<circle fill="${colour}" cx="${px(x(confidence))}" cy="${px(y(value))}" r="${px(2 + 9 * Math.sqrt(share))}" fill-opacity="0.75"/>`,
     );
-    return `<polyline fill="none" stroke="${colour}" stroke-width="1.5" points="${path}"/>${marks.join('')}`;
+    return `<polyline fill="none" stroke="${colour}" stroke-opacity="0.45" points="${path}"/>${marks.join('')}`;
   };
   const body =
     plot.axes +

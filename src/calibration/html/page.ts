@@ -160,7 +160,7 @@ svg { width: 100%; height: auto; display: block; }
 svg text { font: 11px system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: #3b424b; }
 svg text.title { font-size: 12px; fill: #1b1f24; }
 .grid { stroke: #e6e9ed; } .axis { stroke: #6b7480; } .ideal { stroke: #8a8f98; stroke-dasharray: 5 4; }
-.doctor td:nth-child(2) { white-space: nowrap; font-weight: 600; }
+.doctor td:nth-child(2) { white-space: nowrap; font-weight: 600; } .doctor td:nth-child(3) { width: 34%; }
 .level { display: inline-block; min-width: 4.6em; text-align: center; border-radius: 3px; font-size: .78rem; padding: 0 .35em; background: #eceef1; }
 .failure .level { background: #a32020; color: #fff; } .warning .level { background: #f2b84b; } .ok .level { background: #cfe9dc; }
 @media (max-width: 760px) { .plots, .pair { grid-template-columns: 1fr; } table { display: block; overflow-x: auto; } }

@@ -1,0 +1,167 @@
+/** Calibration from end to end against an engine made of arithmetic. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { applyCalibration } from '../../../src/calibration/apply.js';
+import { calibrate, evaluateCalibration } from '../../../src/calibration/calibrate.js';
+import { memoryColumns } from '../../../src/calibration/columns.js';
+import { calibrationData, type CalibrationData } from '../../../src/calibration/data.js';
+import { renderPage } from '../../../src/calibration/html/page.js';
+import { calibrationSchema, type Calibration } from '../../../src/calibration/schema.js';
+import { summaryText } from '../../../src/calibration/summary.js';
+import { float32Tensor } from '../../../src/tensor/tensor.js';
+import { fakeEngine, type FakeEngine } from './fake-engine.js';
+import { ACTION_DIM, STATE_DIM, STEPS, syntheticCard, syntheticData, syntheticTensors } from './synthetic.js';
+
+const DIGEST = 'ab'.repeat(32);
+
+function engineFor(): FakeEngine {
+  return fakeEngine(ACTION_DIM, STATE_DIM);
+}
+
+async function calibrated(data: CalibrationData, engine = engineFor(), seed = 0): Promise<Calibration> {
+  const now = (): Date => new Date('2026-01-01T00:00:00Z');
+  return calibrate({ engine, card: syntheticCard(), weightsDigest: DIGEST, data, seed, replicates: 40, now });
+}
+
+describe('calibrate', () => {
+  it('fits, reports, and is a valid file', async () => {
+    const calibration = await calibrated(await syntheticData(300));
+    assert.deepEqual(calibrationSchema.parse(JSON.parse(JSON.stringify(calibration))), calibration);
+    const { report, scores, data } = calibration;
+    assert.equal(scores.readout.temperature.status, 'fitted');
+    assert.ok(report.infonce.after.value! < report.infonce.before.value!);
+    assert.ok(report.reliability.ece_after.value! < report.reliability.ece_before.value! / 4, 'ECE falls');
+    assert.ok(report.energy.gap.low! > 0);
+    assert.ok(report.noise.spearman.value! > 0.8);
+    assert.ok(report.negatives.find(({ name }) => name === 'noise_1')!.auroc.value! > 0.99);
+    assert.equal(data.split.by, 'episode');
+    assert.equal(data.split.fit_rows + data.split.held_out_rows, 300);
+    assert.equal(scores.readout.experts.overall.n, data.split.fit_rows);
+    for (const figure of [report.top1, report.mrr, report.reliability.ece_after, report.energy.gap]) {
+      assert.ok(figure.low! <= figure.value! + 1e-9 || figure === report.reliability.ece_after);
+      assert.ok(figure.low! < figure.high!);
+    }
+  });
+
+  it('p-values of held-out experts keep their level', async () => {
+    const { report } = await calibrated(await syntheticData(1000));
+    report.p_values.levels.forEach((level, i) => {
+      const { low, high } = report.p_values.shares[i]!;
+      assert.ok(low! - 0.04 <= level && level <= high! + 0.04, `level ${level}: ${low} to ${high}`);
+    });
+  });
+
+  it('is the same for the same seed, whatever the time', async () => {
+    const data = await syntheticData(120);
+    const first = await calibrated(data);
+    assert.deepEqual(await calibrated(data), first);
+    assert.notEqual((await calibrated(data, engineFor(), 1)).version, first.version);
+  });
+
+  it('encodes each context once and gives back every slot', async () => {
+    const data = await syntheticData(203);
+    const engine = engineFor();
+    const { report } = await calibrated(data, engine);
+    // the last batch of each part is filled up, and the landscape encodes one more
+    assert.ok(engine.encodes <= 203 + 2 * (report.batch - 1) + 1, `${engine.encodes} encodes`);
+    assert.equal(engine.held.size, 0);
+    assert.ok(engine.chunks / 203 < 40, `${engine.chunks / 203} chunks a context`);
+  });
+
+  it('gives slots back and names the row when a context is bad', async () => {
+    const tensors = syntheticTensors(64, 1);
+    const hidden = tensors.get('hidden')!;
+    const values = new Float32Array(hidden.bytes.slice().buffer);
+    values[40 * 4 * STATE_DIM] = NaN;
+    tensors.set('hidden', float32Tensor(hidden.shape, values));
+    const data = await calibrationData([memoryColumns('file', tensors)], syntheticCard());
+    const engine = engineFor();
+    await assert.rejects(calibrated(data, engine), /row 40: .*NaN/);
+    assert.equal(engine.held.size, 0);
+  });
+
+  it('leaves near-duplicates of the same task out of the negatives', async () => {
+    const tensors = syntheticTensors(120, 1);
+    const chunk = new Float32Array(tensors.get('actions')!.bytes.slice().buffer).slice(0, STEPS * ACTION_DIM);
+    const actions = new Float32Array(120 * chunk.length);
+    for (let row = 0; row < 120; row++) actions.set(chunk, row * chunk.length);
+    tensors.set('actions', float32Tensor([120, STEPS, ACTION_DIM], actions));
+    const data = await calibrationData([memoryColumns('file', tensors)], syntheticCard());
+    const { report } = await calibrated(data);
+    // four tasks: about a quarter of the 15 others do the same task
+    assert.ok(
+      report.effective_negatives > 9 && report.effective_negatives < 13.5,
+      `${report.effective_negatives}`,
+    );
+    assert.ok(report.left_out > 0);
+  });
+
+  it('evaluates new data under an old calibration, and sees drift', async () => {
+    const calibration = await calibrated(await syntheticData(400));
+    const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST, replicates: 20 };
+    const same = await evaluateCalibration(calibration, { ...options, data: await syntheticData(400, 9) });
+    assert.equal(same.rows, 400);
+    assert.ok(same.psi.value! < 0.15, `PSI ${same.psi.value}`);
+    const drifted = await evaluateCalibration(calibration, {
+      ...options,
+      engine: fakeEngine(ACTION_DIM, STATE_DIM, 2.5),
+      data: await syntheticData(400, 9),
+    });
+    assert.ok(drifted.psi.value! > 0.25, `PSI ${drifted.psi.value}`);
+  });
+
+  it('refuses data that are too few, and stops when told', async () => {
+    await assert.rejects(calibrated(await syntheticData(10)), /all rows belong to one episode/);
+    const signal = AbortSignal.abort(new Error('stop'));
+    const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST };
+    await assert.rejects(calibrate({ ...options, data: await syntheticData(60), signal }), /stop/);
+  });
+});
+
+describe('applying', () => {
+  it('gives probabilities at the fitted tau and p-values', async () => {
+    const calibration = await calibrated(await syntheticData(300));
+    const { values, n } = calibration.scores.readout.experts.overall;
+    const energies = Float64Array.of(values[0]! - 1, values.at(-1)! + 1, values[0]! - 1);
+    const { probabilities, pValues, tau, version } = applyCalibration(calibration, energies);
+    assert.equal(tau, calibration.scores.readout.temperature.tau);
+    assert.equal(version, calibration.version);
+    assert.ok(Math.abs(probabilities.reduce((sum, value) => sum + value, 0) - 1) < 1e-12);
+    assert.equal(probabilities[0], probabilities[2]);
+    assert.deepEqual([...pValues], [1, 1 / (n + 1), 1]);
+    assert.throws(() => applyCalibration(calibration, Float64Array.of(NaN)), /energy\[0\]/);
+  });
+
+  it('compares with experts of that time of the episode', async () => {
+    const calibration = await calibrated(await syntheticData(1000));
+    const { by_step: byStep, overall } = calibration.scores.readout.experts;
+    assert.ok(byStep !== undefined);
+    const energies = Float64Array.of(overall.values[Math.floor(overall.values.length / 2)]!);
+    const last = applyCalibration(calibration, energies, { episodeStep: 9 }).pValues[0]!;
+    const bucket = byStep.buckets.at(-1)!;
+    const exact = (1 + bucket.values.filter((value) => value >= energies[0]!).length) / (bucket.n + 1);
+    assert.ok(Math.abs(last - exact) < 1e-12);
+  });
+});
+
+describe('report', () => {
+  it('is one page without scripts or outside references, and escapes names', async () => {
+    const calibration = await calibrated(await syntheticData(120));
+    const page = renderPage({
+      ...calibration,
+      model: '<img src=x onerror=alert(1)>',
+      weightsDigest: DIGEST,
+      findings: [{ probe: 'p<', level: 'warning', measured: 'm', means: 'x', act: 'y' }],
+    });
+    assert.doesNotMatch(page, /<script|<img|<link|https?:|url\(|NaN|undefined/);
+    assert.equal(page.match(/<svg /g)?.length, 6);
+    assert.match(page, /p&#60;/);
+  });
+
+  it('is a terminal summary too', async () => {
+    const text = summaryText(await calibrated(await syntheticData(120)));
+    assert.match(text, /temperature +0\.0/);
+    assert.match(text, /gripper_flip +\d/);
+    assert.doesNotMatch(text, /NaN|undefined/);
+  });
+});
