@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { broadcast, product, sameCount, sameDim, type Dim } from '../../../src/graph/dims.js';
+
+const dim: fc.Arbitrary<Dim> = fc.oneof(
+  fc.integer({ min: 1, max: 5 }),
+  fc.constantFrom('N', 'H', 'T', 'N*H', 'H*2'),
+);
+const shape = fc.array(dim, { maxLength: 4 });
+
+/** The number of elements for given sizes: an independent reading of products. */
+function count(dims: readonly Dim[], sizes: Record<string, number>): number {
+  const factors = dims.flatMap((each) => String(each).split('*'));
+  return factors.reduce((all, factor) => all * (sizes[factor] ?? Number(factor)), 1);
+}
+
+test('a product is a number when all factors are, else its symbols in order and one number', () => {
+  assert.equal(product([2, 3]), 6);
+  assert.equal(product([]), 1);
+  assert.equal(product(['N', 'H']), 'H*N');
+  assert.equal(product(['H*2', 4, 'B']), 'B*H*8');
+});
+
+test('a product has the value of its factors, in any order and grouping', () => {
+  fc.assert(
+    fc.property(shape, fc.integer({ min: 0, max: 4 }), (dims, cut) => {
+      const sizes = { N: 7, H: 11, T: 13 };
+      assert.equal(count([product(dims)], sizes), count(dims, sizes));
+      const grouped = [product(dims.slice(0, cut)), product(dims.slice(cut))].reverse();
+      assert.ok(sameCount(dims, grouped));
+    }),
+  );
+});
+
+test('shapes of different count are told apart', () => {
+  assert.ok(sameCount(['N', 8], [2, 'N', 4]));
+  assert.ok(!sameCount(['N', 8], ['N', 4]));
+  assert.ok(!sameCount(['N', 'N'], ['N']));
+  assert.ok(sameDim('N*2', '2*N'));
+  assert.ok(!sameDim('N', 'T'));
+});
+
+test('broadcasting follows NumPy on sizes and refuses to guess at symbols', () => {
+  assert.deepEqual(broadcast(['N', 1, 3], [4, 1]), ['N', 4, 3]);
+  assert.deepEqual(broadcast([3], ['N', 2, 3]), ['N', 2, 3]);
+  assert.deepEqual(broadcast([], ['N']), ['N']);
+  assert.deepEqual(broadcast([1], ['N']), ['N']);
+  assert.equal(broadcast([2], [3]), undefined);
+  assert.equal(broadcast(['N'], ['T']), undefined);
+  assert.equal(broadcast(['N'], [3]), undefined, 'N may be 1 or 3 or neither');
+});
+
+test('broadcasting is symmetric and has itself and the empty shape as neutral', () => {
+  fc.assert(
+    fc.property(shape, shape, (a, b) => {
+      const [ab, ba] = [broadcast(a, b), broadcast(b, a)];
+      assert.equal(ab === undefined, ba === undefined);
+      if (ab && ba) assert.ok(ab.length === ba.length && ab.every((each, i) => sameDim(each, ba[i]!)));
+      assert.deepEqual(broadcast(a, a), a);
+      assert.deepEqual(broadcast([], a), a);
+    }),
+  );
+});
