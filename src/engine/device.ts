@@ -1,6 +1,6 @@
 /** Which execution provider an engine runs on. A provider asked for by name is used or refused, never replaced. */
 import { performance } from 'node:perf_hooks';
-import { energyGraphs } from '../energy/graphs.js';
+import { energyGraphs, type EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import { MAX_CHUNK_STEPS, type ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
@@ -23,10 +23,13 @@ export interface Device {
 
 /** Loads and warms the model on the provider asked for; `auto` takes the first of cuda, webgpu, cpu that serves best. */
 export async function openDevice(start: WorkerStart): Promise<Device> {
+  const graphs = energyGraphs(start.card, start.weights);
   if (start.provider !== 'auto') {
     try {
-      return (await openProvider(start, start.provider, [])).device;
+      return (await openProvider(start, graphs, start.provider, [])).device;
     } catch (error) {
+      // The runtime works and the model's own results are not finite: that fault names the stage.
+      if (error instanceof Fault && error.kind === 'invalid') throw error;
       throw new Fault('precondition', `execution provider ${start.provider} cannot be used`, {
         field: 'provider',
         found: reasonOf(error),
@@ -36,14 +39,14 @@ export async function openDevice(start: WorkerStart): Promise<Device> {
       });
     }
   }
-  return openAuto(start);
+  return openAuto(start, graphs);
 }
 
-async function openAuto(start: WorkerStart): Promise<Device> {
+async function openAuto(start: WorkerStart, graphs: EnergyGraphs): Promise<Device> {
   const refused: { provider: Provider; reason: string }[] = [];
   const attempt = async (provider: Provider): Promise<Opened | undefined> => {
     try {
-      return await openProvider(start, provider, refused);
+      return await openProvider(start, graphs, provider, refused);
     } catch (error) {
       refused.push({ provider, reason: reasonOf(error) });
       return undefined;
@@ -52,7 +55,7 @@ async function openAuto(start: WorkerStart): Promise<Device> {
   const cuda = await attempt('cuda');
   if (cuda) return cuda.device;
   const webgpu = await attempt('webgpu');
-  const cpu = await openProvider(start, 'cpu', refused);
+  const cpu = await openProvider(start, graphs, 'cpu', refused);
   if (!webgpu) return cpu.device;
   // A software Vulkan driver answers like a GPU and is many times slower than the CPU provider.
   const [slower, faster] = webgpu.warmMs < cpu.warmMs ? [cpu, webgpu] : [webgpu, cpu];
@@ -71,11 +74,11 @@ interface Opened {
 }
 
 async function openProvider(
-  { card, weights, threads, deviceId }: WorkerStart,
+  { card, threads, deviceId }: WorkerStart,
+  graphs: EnergyGraphs,
   provider: Provider,
   refused: EngineInfo['refused'],
 ): Promise<Opened> {
-  const graphs = energyGraphs(card, weights);
   const sessions = await createSessions(graphs, { provider, threads, deviceId });
   const runner = new BatchRunner({ card, graphs, sessions } satisfies LoadedModel);
   const info: EngineInfo = {

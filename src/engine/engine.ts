@@ -16,7 +16,10 @@ export interface EncodeItem {
   readonly bytes: Uint8Array;
   /** Half-open row ranges of the visible tokens, ascending and disjoint; their total length is T, at least 1. */
   readonly visible: readonly (readonly [start: number, end: number])[];
-  /** True when the caller gives up the whole ArrayBuffer behind `bytes`: it is moved, not copied, and detached here. */
+  /**
+   * True when the caller gives up the whole ArrayBuffer behind `bytes`: a large one is moved, not copied, and detached
+   * here. Do not read it afterwards.
+   */
   readonly move: boolean;
 }
 

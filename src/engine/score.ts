@@ -10,6 +10,12 @@ import { done, failed, firstNonFinite, notFinite, type EncodedContext, type Load
 /** Steps in one run of the query and head graphs: bounds the packed activations to 4 MiB a tensor at h 512. */
 export const MAX_STEPS_PER_RUN = 2048;
 
+/**
+ * A step with a greater value has squares that may sum to more than float32 holds; its layer norm then yields a
+ * constant, not a NaN, and the energy would be finite and meaningless.
+ */
+const LARGEST_ACTION = 1e18;
+
 export type ContextOf = (slot: number) => Outcome<EncodedContext>;
 
 /** Part of one item: the candidates [from, to) against all of its contexts. */
@@ -65,11 +71,14 @@ function checkItem({ actions, candidates, steps, slots }: ScoreItem, width: numb
     });
   }
   if (slots.length === 0) return invalid('slots', 'no context to score against');
-  const at = firstNonFinite(actions);
+  const at = actions.findIndex((value) => !(Math.abs(value) <= LARGEST_ACTION));
   if (at < 0) return undefined;
   const step = Math.floor(at / width);
   const where = `candidate ${Math.floor(step / steps)}, step ${step % steps}, dim ${at % width}`;
-  return notFinite('actions', where, actions[at]);
+  const value = actions[at]!;
+  return Number.isFinite(value)
+    ? notFinite('action_mapped', `${where} (${value} overflows float32 when squared)`)
+    : notFinite('actions', where, value);
 }
 
 /** Greedy packs of units with the same H; an item of more steps than one run holds is cut between candidates. */

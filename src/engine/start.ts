@@ -61,6 +61,12 @@ async function readiness(worker: Worker): Promise<EngineInfo> {
   }
 }
 
+/**
+ * Smaller buffers are copied: that costs microseconds, and one may be the pool that Node cuts small Buffers from, which
+ * must not leave this thread (newer Node versions throw).
+ */
+const LEAST_MOVED_BYTES = 256 * 1024;
+
 interface Pending {
   readonly resolve: (result: EngineResult) => void;
   readonly reject: (fault: Fault) => void;
@@ -129,5 +135,7 @@ class WorkerEngine implements Engine {
 
 /** The item with bytes that may be moved: its own buffer when it gave it up, else a copy of just these bytes. */
 function ownBytes(item: EncodeItem): EncodeItem {
-  return item.move ? item : { ...item, bytes: new Uint8Array(item.bytes), move: true };
+  return item.move && item.bytes.buffer.byteLength >= LEAST_MOVED_BYTES
+    ? item
+    : { ...item, bytes: new Uint8Array(item.bytes), move: true };
 }
