@@ -44,10 +44,11 @@ export async function contextFindings(
   if (card.architecture === 'global_context') return findings;
 
   const halved = inputs.contexts.map(({ hidden, visible }) => ({ hidden, visible: firstHalf(visible) }));
-  const hidden = rmsDifference(await score(halved), base) / yardstick;
+  const change = rmsDifference(await score(halved), base);
+  const hidden = change / yardstick;
   const measured = `hiding half of the tokens moves the score by ${share(hidden)} of the spread between chunks`;
   findings.push(
-    hidden >= UNSEEN
+    hidden >= UNSEEN && change > floor
       ? ok('mask', measured)
       : {
           probe: 'mask',

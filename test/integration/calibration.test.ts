@@ -1,0 +1,134 @@
+/** calibrate, evaluate and doctor as a user runs them, on the bundled model and its data. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { cp, readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { calibrationSchema, type Calibration } from '../../src/calibration/schema.js';
+import type { Finding } from '../../src/calibration/doctor/finding.js';
+import type { Report } from '../../src/calibration/report-schema.js';
+import { loadCalibration } from '../../src/calibration/store.js';
+import { swapInfoNce } from '../../src/energy/losses.js';
+import { loadBundle } from '../../src/model/bundle.js';
+import { withDirectory } from '../support/bundles.js';
+import { runCli } from '../support/cli.js';
+
+const models = fileURLToPath(new URL('../../../models/', import.meta.url));
+const DATA = path.join(models, 'examples', 'tiny-reach-calibration.safetensors');
+const FLAGS = ['--provider', 'cpu', '--threads', '1', '--replicates', '30'];
+
+function withBundle<T>(use: (bundle: string) => Promise<T>): Promise<T> {
+  return withDirectory(async (directory) => {
+    const bundle = path.join(directory, 'tiny-reach');
+    await cp(path.join(models, 'tiny-reach'), bundle, {
+      recursive: true,
+      filter: (source) => !path.basename(source).startsWith('calibration'),
+    });
+    return use(bundle);
+  });
+}
+
+test('calibrate keeps a calibration and a page in the bundle; evaluate then reports under it', () =>
+  withBundle(async (bundle) => {
+    const result = await runCli('calibrate', bundle, DATA, ...FLAGS);
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(result.stderr, '', 'no progress bar without a terminal');
+    const { digest } = await loadBundle(bundle);
+    const calibration = await loadCalibration(bundle, digest);
+    assert.ok(calibration !== undefined);
+    const { temperature } = calibration.scores[calibration.better];
+    assert.equal(temperature.status, 'fitted');
+    assert.ok(
+      calibration.report.reliability.ece_after.value! < calibration.report.reliability.ece_before.value!,
+    );
+    assert.ok(calibration.report.top1.value! > 0.5);
+    assert.match(result.stdout, new RegExp(`Calibration ${calibration.version}`));
+    assert.match(await readFile(path.join(bundle, 'calibration.html'), 'utf8'), /<svg /);
+
+    const before = await readFile(path.join(bundle, 'calibration.json'), 'utf8');
+    const evaluated = await runCli('evaluate', bundle, DATA, '--json', ...FLAGS);
+    assert.equal(evaluated.code, 0, evaluated.stderr);
+    const report = JSON.parse(evaluated.stdout) as { calibration: string; report: Report };
+    assert.equal(report.calibration, calibration.version);
+    assert.equal(report.report.rows, calibration.data.rows);
+    assert.equal(await readFile(path.join(bundle, 'calibration.json'), 'utf8'), before);
+  }));
+
+test('evaluate without a calibration writes nothing into the bundle', () =>
+  withBundle(async (bundle) => {
+    const files = await readdir(bundle);
+    const result = await runCli('evaluate', bundle, DATA, ...FLAGS);
+    assert.equal(result.code, 0, result.stderr);
+    assert.match(result.stdout, /No calibration in the bundle/);
+    assert.deepEqual(await readdir(bundle), files);
+  }));
+
+test('the energies of the report are those of the losses', () =>
+  withBundle(async (bundle) => {
+    const out = path.join(bundle, '..', 'elsewhere.json');
+    const result = await runCli('calibrate', bundle, DATA, '--out', out, '--json', ...FLAGS);
+    assert.equal(result.code, 0, result.stderr);
+    const { calibration } = JSON.parse(result.stdout) as { calibration: Calibration };
+    assert.deepEqual(calibrationSchema.parse(JSON.parse(await readFile(out, 'utf8'))), calibration);
+    assert.deepEqual((await readdir(bundle)).sort(), ['energy.json', 'weights.safetensors']);
+    const { width, energies } = calibration.report.plots.matrix;
+    const tau = calibration.scores[calibration.better].temperature.tau;
+    const { loss } = swapInfoNce(Float64Array.from(energies), width, tau);
+    assert.ok(Number.isFinite(loss) && loss < calibration.report.infonce.chance);
+  }));
+
+test('doctor is silent on the bundled model', () =>
+  withBundle(async (bundle) => {
+    const result = await runCli('doctor', bundle, DATA, '--json', '--provider', 'cpu');
+    assert.equal(result.code, 0, result.stdout);
+    const { findings } = JSON.parse(result.stdout) as { findings: Finding[] };
+    assert.ok(findings.length > 10);
+    assert.deepEqual(
+      findings.filter(({ level }) => level === 'warning' || level === 'failure'),
+      [],
+    );
+    assert.match((await runCli('doctor', bundle, '--provider', 'cpu')).stdout, /0 failing/);
+  }));
+
+test('a calibration killed at any point damages nothing, and a rerun starts clean', () =>
+  withBundle(async (bundle) => {
+    assert.equal((await runCli('calibrate', bundle, DATA, ...FLAGS)).code, 0);
+    const contents = async (): Promise<string[]> =>
+      Promise.all(
+        ['energy.json', 'weights.safetensors', 'calibration.json'].map((name) =>
+          readFile(path.join(bundle, name), 'latin1'),
+        ),
+      );
+    const before = await contents();
+    const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+    for (const waitMs of [150, 500, 900]) {
+      const child = spawn(process.execPath, [main, 'calibrate', bundle, DATA, ...FLAGS, '--seed', '9'], {
+        stdio: 'ignore',
+      });
+      const exited = new Promise((resolve) => child.on('exit', resolve));
+      await sleep(waitMs);
+      child.kill('SIGKILL');
+      await exited;
+      const { digest } = await loadBundle(bundle);
+      assert.ok((await loadCalibration(bundle, digest)) !== undefined);
+      const after = await contents();
+      assert.deepEqual(after.slice(0, 2), before.slice(0, 2));
+    }
+    assert.equal((await runCli('calibrate', bundle, DATA, ...FLAGS)).code, 0);
+    assert.deepEqual((await readdir(bundle)).sort(), [
+      'calibration.html',
+      'calibration.json',
+      'energy.json',
+      'weights.safetensors',
+    ]);
+  }));
+
+test('wrong data are refused with every key', () =>
+  withBundle(async (bundle) => {
+    const wrong = path.join(models, 'examples', 'tiny-reach.safetensors');
+    const result = await runCli('calibrate', bundle, wrong, '--provider', 'cpu');
+    assert.equal(result.code, 2);
+    assert.match(result.stderr, /unknown key|missing/);
+  }));
