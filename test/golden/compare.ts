@@ -6,7 +6,12 @@ import { scoreFile, type FileScores } from '../../src/cli/score-run.js';
 import { openScoreData } from '../../src/data/score-data.js';
 import { inMemory } from '../../src/data/tensor-file.js';
 import { explicitInfoNce } from '../../src/energy/losses.js';
-import { chunkDistance, hingeLoss, marginLoss, meanAbsoluteDifferences } from '../../src/energy/losses-margin.js';
+import {
+  chunkDistance,
+  hingeLoss,
+  marginLoss,
+  meanAbsoluteDifferences,
+} from '../../src/energy/losses-margin.js';
 import { startEngine } from '../../src/engine/start.js';
 import { bundleFromCheckpoint } from '../../src/model/declare.js';
 import type { ModelCard } from '../../src/model/card.js';
@@ -32,7 +37,13 @@ export async function compareCase(directory: string, name: string): Promise<Map<
   const file = (part: string): string => path.join(directory, `${name}.${part}`);
   const description = JSON.parse(readFileSync(file('json'), 'utf8')) as Description;
   const { activation, energy, heads, tau, shapes } = description;
-  const declared = { name, activation, readout: { kind: energy }, tau, ...(heads === undefined ? {} : { heads }) };
+  const declared = {
+    name,
+    activation,
+    readout: { kind: energy },
+    tau,
+    ...(heads === undefined ? {} : { heads }),
+  };
   const model = bundleFromCheckpoint(await readCheckpoint(file('weights.pt')), declared, name);
   const inputs = await readTensors(file('inputs.safetensors'));
   const expected = await readTensors(file('expected.safetensors'));
@@ -64,8 +75,16 @@ export async function compareCase(directory: string, name: string): Promise<Map<
   const matrix = scores.matrix!;
   const positive = scores.contexts.flatMap(({ energies }) => [...energies]);
   const negative = negatives.contexts.flatMap(({ energies }) => [...energies]); // [B, M]
-  check('raw_steps', logits.contexts.flatMap(({ steps }) => [...steps]), ENERGY_TOLERANCE);
-  check('steps', scores.contexts.flatMap(({ steps }) => [...steps]), ENERGY_TOLERANCE);
+  check(
+    'raw_steps',
+    logits.contexts.flatMap(({ steps }) => [...steps]),
+    ENERGY_TOLERANCE,
+  );
+  check(
+    'steps',
+    scores.contexts.flatMap(({ steps }) => [...steps]),
+    ENERGY_TOLERANCE,
+  );
   check('energy', positive, ENERGY_TOLERANCE);
   check('matrix', [...matrix.energies], ENERGY_TOLERANCE);
   check('positive_energy', [matrix.positiveEnergy], ENERGY_TOLERANCE);
@@ -83,12 +102,18 @@ export async function compareCase(directory: string, name: string): Promise<Map<
   check('hinge', [hingeLoss(positive, firstOf(negative), distance)], LOSS_TOLERANCE);
   const difference = meanAbsoluteDifferences(actions, B);
   check('margin_swap', [marginLoss(matrix.energies, difference, B)], LOSS_TOLERANCE);
-  assert.ok(differences.size >= (expected.has('raw_steps') ? 11 : 10), `${name}: only ${[...differences.keys()].join(', ')} compared`);
+  assert.ok(
+    differences.size >= (expected.has('raw_steps') ? 11 : 10),
+    `${name}: only ${[...differences.keys()].join(', ')} compared`,
+  );
   return differences;
 }
 
 /** The tensors of `from` under the keys of a score file; an absent mask stays absent. */
-function pick(from: ReadonlyMap<string, Tensor>, keys: Readonly<Record<string, string>>): Map<string, Tensor> {
+function pick(
+  from: ReadonlyMap<string, Tensor>,
+  keys: Readonly<Record<string, string>>,
+): Map<string, Tensor> {
   return new Map(
     Object.entries(keys).flatMap(([key, source]) => {
       const tensor = from.get(source);

@@ -33,7 +33,8 @@ function findPython(): string | undefined {
   return candidates.find(
     (python) =>
       (python === 'python3' || existsSync(python)) &&
-      spawnSync(python, ['-c', 'import torch, numpy, safetensors'], { timeout: PYTHON_TIMEOUT_MS }).status === 0,
+      spawnSync(python, ['-c', 'import torch, numpy, safetensors'], { timeout: PYTHON_TIMEOUT_MS }).status ===
+        0,
   );
 }
 
