@@ -1,16 +1,11 @@
 /** What calibrate, evaluate and doctor share: their flags, the opened bundle, engine and data, and the progress bar. */
 import { SingleBar } from 'cli-progress';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { CALIBRATE_DEFAULTS } from '../calibration/calibrate.js';
 import { openCalibrationData, type CalibrationData } from '../calibration/data.js';
-import type { Engine, Provider } from '../engine/engine.js';
-import { startEngine } from '../engine/start.js';
+import type { Engine } from '../engine/engine.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
-
-export interface EngineFlags {
-  readonly provider: Provider | 'auto';
-  readonly threads: number;
-}
+import { engineFlags, startEngineFor, whole, type EngineFlags } from './engine-flags.js';
 
 export interface PassFlags extends EngineFlags {
   readonly batch: number;
@@ -19,13 +14,6 @@ export interface PassFlags extends EngineFlags {
   readonly nearDuplicate: number;
   readonly html?: string;
   readonly json?: true;
-}
-
-export function engineFlags(command: Command): Command {
-  const provider = new Option('--provider <name>', 'where to compute')
-    .choices(['auto', 'cpu', 'cuda', 'webgpu'])
-    .default('auto');
-  return command.addOption(provider).option('--threads <count>', 'CPU threads, 0: one a core', whole(0), 0);
 }
 
 export function passFlags(command: Command): Command {
@@ -48,15 +36,6 @@ export function passFlags(command: Command): Command {
     .option('--json', 'print JSON, no progress bar');
 }
 
-/** An integer from `lowest` on. */
-function whole(lowest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= lowest) return value;
-    throw new InvalidArgumentError(`an integer of at least ${lowest} is wanted.`);
-  };
-}
-
 function nonNegative(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && text.trim() !== '') return value;
@@ -73,13 +52,13 @@ export interface Opened {
 export async function withOpened<T>(
   directory: string,
   files: readonly string[],
-  { provider, threads }: EngineFlags,
+  flags: EngineFlags,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const bundle = await loadBundle(directory);
   const data = files.length > 0 ? await openCalibrationData(files, bundle.card) : undefined;
   try {
-    const engine = await startEngine(bundle, { provider, threads });
+    const engine = await startEngineFor(bundle, flags);
     try {
       return await use({ bundle, engine, data });
     } finally {

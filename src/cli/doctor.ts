@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import { examine } from '../calibration/doctor.js';
 import type { Finding } from '../calibration/doctor/finding.js';
-import { engineFlags, withOpened, type EngineFlags } from './calibration-flags.js';
+import { withOpened } from './calibration-flags.js';
+import { engineFlags, type EngineFlags } from './engine-flags.js';
 import { EXIT_CODES, printJson } from './output.js';
 
 interface DoctorFlags extends EngineFlags {

@@ -3,11 +3,10 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { SingleBar } from 'cli-progress';
 import { openScoreData } from '../data/score-data.js';
 import { openTensorFile } from '../data/tensor-file.js';
-import type { EngineInfo, Provider } from '../engine/engine.js';
-import { startEngine } from '../engine/start.js';
 import { loadBundle } from '../model/bundle.js';
 import type { Pool } from '../model/card.js';
 import type { Score } from '../model/energy.js';
+import { engineFlags, startEngineFor, type EngineFlags } from './engine-flags.js';
 import { parseInteger, parseNumber, parsePool } from './import-flags.js';
 import { printJson } from './output.js';
 import { formatScores, scoresJson, writeScores } from './score-output.js';
@@ -16,7 +15,7 @@ import { scoreFile } from './score-run.js';
 /** Work on fewer contexts than this is over before a bar could be read. */
 const PROGRESS_FROM_CONTEXTS = 32;
 
-interface ScoreFlags {
+interface ScoreFlags extends EngineFlags {
   matrix?: true;
   steps?: true;
   score: Score;
@@ -24,8 +23,6 @@ interface ScoreFlags {
   tau?: number;
   top?: number;
   output?: string;
-  provider: Provider | 'auto';
-  threads?: number;
   json?: true;
 }
 
@@ -66,15 +63,9 @@ export function scoreCommand(): Command {
     .option('--tau <x>', 'temperature of probabilities and loss (default: from the card)', parsePositive)
     .option('--top <k>', 'print the k best candidates (default: all)', parseCount)
     .option('-o, --output <file>', 'also write the results as .safetensors')
-    .addOption(
-      new Option('--provider <name>', 'where to compute')
-        .choices(['auto', 'cpu', 'cuda', 'webgpu'])
-        .default('auto'),
-    )
-    .option('--threads <n>', 'threads of the engine (default: one a core)', parseCount)
     .option('--json', 'print JSON')
     .addHelpText('after', LAYOUT);
-  return command.action((directory: string, data: string, flags: ScoreFlags) =>
+  return engineFlags(command).action((directory: string, data: string, flags: ScoreFlags) =>
     runScore(directory, data, flags),
   );
 }
@@ -92,12 +83,8 @@ async function runScore(directory: string, path: string, flags: ScoreFlags): Pro
       tau: flags.tau ?? card.tau,
       matrix: flags.matrix === true,
     };
-    const engine = await startEngine(bundle, {
-      provider: flags.provider,
-      ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-    });
+    const engine = await startEngineFor(bundle, flags);
     try {
-      reportRefused(engine.info);
       const bar = progressBar(data.contexts);
       const scores = await scoreFile(engine, data, options, (done) => bar?.update(done)).finally(() =>
         bar?.stop(),
@@ -105,12 +92,13 @@ async function runScore(directory: string, path: string, flags: ScoreFlags): Pro
       if (flags.output !== undefined) await writeScores(flags.output, scores);
       const show = { steps: flags.steps === true, ...(flags.top === undefined ? {} : { top: flags.top }) };
       if (flags.json) {
-        const { provider, threads } = engine.info;
+        const { provider, precision, threads } = engine.info;
         const { pool, score, tau } = options;
         printJson({
           model: card.name,
           digest: bundle.digest,
           provider,
+          precision,
           threads,
           pool,
           score,
@@ -125,13 +113,6 @@ async function runScore(directory: string, path: string, flags: ScoreFlags): Pro
     }
   } finally {
     await file.close();
-  }
-}
-
-/** Nothing falls back in silence: what `auto` tried and could not have goes to stderr. */
-function reportRefused({ provider, refused }: EngineInfo): void {
-  for (const { provider: tried, reason } of refused) {
-    process.stderr.write(`note: ${tried} refused, computing on ${provider}: ${reason}\n`);
   }
 }
 

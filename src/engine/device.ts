@@ -4,6 +4,7 @@ import { energyGraphs, type EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import { MAX_CHUNK_STEPS, type ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
+import { missingParts } from './availability.js';
 import { BatchRunner } from './batch.js';
 import type { EngineInfo, Provider, TokenDType } from './engine.js';
 import type { WorkerStart } from './protocol.js';
@@ -74,15 +75,18 @@ interface Opened {
 }
 
 async function openProvider(
-  { card, threads, deviceId }: WorkerStart,
+  { card, precision, threads, deviceId }: WorkerStart,
   graphs: EnergyGraphs,
   provider: Provider,
   refused: EngineInfo['refused'],
 ): Promise<Opened> {
-  const sessions = await createSessions(graphs, { provider, threads, deviceId });
-  const runner = new BatchRunner({ card, graphs, sessions } satisfies LoadedModel);
+  const missing = missingParts(provider);
+  if (missing) throw new Error(missing);
+  const sessions = await createSessions(graphs, { provider, precision, threads, deviceId });
+  const runner = new BatchRunner({ card, graphs, sessions, precision } satisfies LoadedModel);
   const info: EngineInfo = {
     provider,
+    precision,
     refused,
     threads,
     bytesPerToken: graphs.contextNames.length * graphs.contextWidth * BYTES_PER_ELEMENT.float32,

@@ -3,7 +3,7 @@ import { Tensor as OrtTensor } from 'onnxruntime-node';
 import { invalid, toFault, type Fault } from '../errors.js';
 import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
-import type { EncodeItem, Outcome, TokenDType } from './engine.js';
+import type { EncodeItem, Outcome, Precision, TokenDType } from './engine.js';
 import { float32, runFloats } from './sessions.js';
 import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
@@ -29,7 +29,7 @@ export async function encodeContexts(
     if (fault) outcomes[index] = failed(fault);
     else good.push(index);
   }
-  for (const run of packRuns(items, good)) {
+  for (const run of packRuns(items, good, model.precision)) {
     try {
       const encoded = await encodeRun(
         model,
@@ -63,8 +63,16 @@ function checkItem({ dtype, bytes, visible }: EncodeInput, width: number): Fault
   return visible.length === 0 ? invalid('pad_mask', 'no token is visible') : undefined;
 }
 
-/** Greedy packs of the same dtype, in order, none beyond the bound unless it holds one item only. */
-function packRuns(items: readonly EncodeInput[], indices: readonly number[]): number[][] {
+/**
+ * Greedy packs of the same dtype, in order, none beyond the bound unless it holds one item only. In int8 the rows of a
+ * run share their activations' scale, so each context runs alone: its energies must not depend on its company.
+ */
+function packRuns(
+  items: readonly EncodeInput[],
+  indices: readonly number[],
+  precision: Precision,
+): number[][] {
+  if (precision === 'int8') return indices.map((index) => [index]);
   const runs: number[][] = [];
   let tokens = 0;
   for (const index of indices) {

@@ -55,8 +55,12 @@ export interface EngineResult {
 
 export type Provider = 'cpu' | 'cuda' | 'webgpu';
 
+/** Arithmetic of the context encoder; `int8` is an approximation (docs/decisions/0003-int8.md). */
+export type Precision = 'float32' | 'int8';
+
 export interface EngineInfo {
   readonly provider: Provider;
+  readonly precision: Precision;
   /** Providers tried before, with the reason for which each was refused (`auto` only). */
   readonly refused: readonly { readonly provider: Provider; readonly reason: string }[];
   readonly threads: number;

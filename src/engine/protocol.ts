@@ -2,12 +2,13 @@
 import { Fault, type FaultKind } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { EngineBatch, EngineInfo, EngineResult, Outcome, Provider } from './engine.js';
+import type { EngineBatch, EngineInfo, EngineResult, Outcome, Precision, Provider } from './engine.js';
 
 export interface WorkerStart {
   readonly card: ModelCard;
   readonly weights: ReadonlyMap<string, Tensor>;
   readonly provider: Provider | 'auto';
+  readonly precision: Precision;
   readonly threads: number;
   readonly deviceId: number;
 }

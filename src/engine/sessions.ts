@@ -3,10 +3,12 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import type { Graph } from '../graph/graph.js';
 import { writeOnnx } from '../graph/onnx.js';
-import type { Provider, TokenDType } from './engine.js';
+import { quantizeProducts } from '../graph/quantize.js';
+import type { Precision, Provider, TokenDType } from './engine.js';
 
 export interface SessionOptions {
   readonly provider: Provider;
+  readonly precision: Precision;
   readonly threads: number;
   readonly deviceId: number;
 }
@@ -65,12 +67,14 @@ export async function createSessions(graphs: EnergyGraphs, options: SessionOptio
     created.push(session);
     return session;
   };
+  const encode = (dtype: TokenDType): Graph =>
+    options.precision === 'int8' ? quantizeProducts(graphs.encode(dtype)) : graphs.encode(dtype);
   try {
     return {
       encode: {
-        float32: await create(graphs.encode('float32')),
-        float16: await create(graphs.encode('float16')),
-        bfloat16: await create(graphs.encode('bfloat16')),
+        float32: await create(encode('float32')),
+        float16: await create(encode('float16')),
+        bfloat16: await create(encode('bfloat16')),
       },
       layOut: await create(graphs.layOut()),
       query: await create(graphs.query()),

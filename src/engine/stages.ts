@@ -3,7 +3,7 @@ import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
-import type { Outcome } from './engine.js';
+import type { Outcome, Precision } from './engine.js';
 import type { Sessions } from './sessions.js';
 
 /** The tensors whose finiteness is watched, in the order of the computation (the report, section 2.5). */
@@ -14,6 +14,7 @@ export interface LoadedModel {
   readonly card: ModelCard;
   readonly graphs: EnergyGraphs;
   readonly sessions: Sessions;
+  readonly precision: Precision;
 }
 
 /** A context as `attend` reads it. */

@@ -5,12 +5,22 @@ import { Worker } from 'node:worker_threads';
 import { Fault, toFault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { EncodeItem, Engine, EngineBatch, EngineInfo, EngineResult, Provider } from './engine.js';
+import type {
+  EncodeItem,
+  Engine,
+  EngineBatch,
+  EngineInfo,
+  EngineResult,
+  Precision,
+  Provider,
+} from './engine.js';
 import { revivedFault, revivedResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
 
 export interface EngineOptions {
   /** `auto` takes the first provider that works and is worth it; a named one is used or refused. Default `auto`. */
   readonly provider?: Provider | 'auto';
+  /** `int8` runs the context encoder in 8 bits: faster and no longer exact. Default `float32`. */
+  readonly precision?: Precision;
   /** Threads of the runtime's pool; 0 (default): one a core. */
   readonly threads?: number;
   /** CUDA device. Default 0. */
@@ -32,6 +42,7 @@ export async function startEngine(model: EngineModel, options: EngineOptions = {
     card: model.card,
     weights: model.weights,
     provider: options.provider ?? 'auto',
+    precision: options.precision ?? 'float32',
     threads: options.threads || availableParallelism(),
     deviceId: options.deviceId ?? 0,
   };

@@ -56,9 +56,10 @@ export async function withRunner<T>(
   use: (runner: BatchRunner) => Promise<T>,
 ): Promise<T> {
   const graphs = energyGraphs(model.card, model.weights);
-  const sessions = await createSessions(graphs, { provider: 'cpu', threads: 1, deviceId: 0 });
+  const precision = 'float32';
+  const sessions = await createSessions(graphs, { provider: 'cpu', precision, threads: 1, deviceId: 0 });
   try {
-    return await use(new BatchRunner({ card: model.card, graphs, sessions }));
+    return await use(new BatchRunner({ card: model.card, graphs, sessions, precision }));
   } finally {
     await sessions.release();
   }

@@ -43,7 +43,7 @@ export class FakeEngine implements Engine {
     this.msPerToken = msPerToken;
     this.msPerStep = msPerStep;
     this.#poison = poison;
-    this.info = { provider: 'cpu', refused: [], threads: 1, bytesPerToken };
+    this.info = { provider: 'cpu', precision: 'float32', refused: [], threads: 1, bytesPerToken };
     this.failed = new Promise((resolve) => (this.#fail = resolve));
   }
 

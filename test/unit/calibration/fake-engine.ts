@@ -17,7 +17,7 @@ export interface FakeEngine extends Engine {
 export function fakeEngine(dims: number, stateDim: number, gain = 3): FakeEngine {
   const held = new Map<number, Float32Array>();
   const engine: FakeEngine = {
-    info: { provider: 'cpu', refused: [], threads: 1, bytesPerToken: 4 * dims },
+    info: { provider: 'cpu', precision: 'float32', refused: [], threads: 1, bytesPerToken: 4 * dims },
     held,
     encodes: 0,
     chunks: 0,
