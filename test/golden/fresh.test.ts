@@ -1,7 +1,7 @@
 /**
  * The engine against vectors that PyTorch makes for this very run: every architecture, activation and readout, ragged
- * masks, sizes drawn from a seed that is printed. `npm run setup:python` installs what the script needs; without it the
- * test says so and skips, except in CI, where it fails.
+ * masks, sizes drawn from a seed that is printed. `npm test` installs what the script needs (scripts/setup-tests.mjs); without it
+ * the test says so and skips, except in CI, where it fails.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { compareCase } from './compare.js';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
 const SCRIPT = path.join(ROOT, 'test/golden/make_golden.py');
-const SETUP = 'npm run setup:python';
+const SETUP = 'node scripts/setup-tests.mjs';
 /** Making vectors takes seconds; a hung interpreter must not hang the tests. */
 const PYTHON_TIMEOUT_MS = 50_000;
 

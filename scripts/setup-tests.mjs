@@ -1,0 +1,60 @@
+/**
+ * What two tests need beside Node, installed where it is missing: PyTorch in `.venv` (fresh golden vectors) and, on
+ * Debian as root, chromium with libvulkan1 (their software Vulkan driver stands in for a GPU). Runs before `npm test`.
+ * Where something cannot be had, says so and goes on, and the test that needs it says that it is skipped; with CI=true
+ * that is a failure.
+ */
+import process from 'node:process';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const DEBIAN_PACKAGES = ['chromium', 'libvulkan1'];
+const REQUIREMENTS = 'test/golden/requirements.txt';
+const PYTHON = '.venv/bin/python';
+const ATTEMPTS = 3;
+
+const run = (command, args) =>
+  spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
+const quiet = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+
+/** Downloads fail for reasons that pass. */
+async function retry(action) {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    if (action()) return true;
+    if (attempt < ATTEMPTS) await delay(attempt * 5000);
+  }
+  return false;
+}
+
+async function python() {
+  const ready = (interpreter) => quiet(interpreter, ['-c', 'import torch, numpy, safetensors']);
+  if ((existsSync(PYTHON) && ready(PYTHON)) || ready('python3')) return true;
+  if (!quiet('python3', ['--version'])) return false;
+  process.stdout.write('installing PyTorch into .venv for fresh golden vectors\n');
+  if (!run('python3', ['-m', 'venv', '.venv'])) return false;
+  return retry(() => run(PYTHON, ['-m', 'pip', 'install', '--quiet', '-r', REQUIREMENTS]));
+}
+
+async function vulkan() {
+  const missing = DEBIAN_PACKAGES.filter((name) => !quiet('dpkg', ['--status', name]));
+  if (missing.length === 0) return true;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !quiet('apt-get', ['--version']))
+    return false;
+  process.stdout.write(`installing ${missing.join(' and ')} for the WebGPU test\n`);
+  process.env.DEBIAN_FRONTEND = 'noninteractive';
+  return retry(
+    () =>
+      run('apt-get', ['-qq', 'update']) &&
+      run('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing]),
+  );
+}
+
+const parts = [
+  ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
+  ['chromium and libvulkan1 (Debian, as root): the WebGPU test', await vulkan()],
+];
+for (const [what, there] of parts) {
+  if (!there) process.stderr.write(`\n*** NOT INSTALLED, its test will be skipped: ${what} ***\n\n`);
+}
+process.exitCode = process.env.CI === 'true' && parts.some(([, there]) => !there) ? 1 : 0;
