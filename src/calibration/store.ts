@@ -10,8 +10,9 @@ import { CALIBRATION_FILE, calibrationSchema, type Calibration } from './schema.
 /** `.NAME.PID.tmp` beside the file NAME that it becomes. */
 const LEFTOVER = /^\.(.+)\.(\d+)\.tmp$/;
 
-/** Returns the path written. Errors: those of the file system. */
+/** Returns the path written. Errors: a calibration that could not be read back; those of the file system. */
 export async function saveCalibration(bundleDirectory: string, calibration: Calibration): Promise<string> {
+  calibrationSchema.parse(calibration);
   return writeWhole(path.join(bundleDirectory, CALIBRATION_FILE), `${JSON.stringify(calibration)}\n`);
 }
 

@@ -58,8 +58,9 @@ export async function dataInputs(data: CalibrationData, card: ModelCard, seed: n
   const random = seededRandom(seed, 'probe');
   const { rows, steps, dims } = data;
   const contexts: ProbeInputs['contexts'][number][] = [];
-  for (let i = 0; i < CONTEXTS; i++) {
-    const row = Math.floor((i * rows) / CONTEXTS);
+  const looked = Math.min(CONTEXTS, rows);
+  for (let i = 0; i < looked; i++) {
+    const row = Math.floor((i * rows) / looked);
     const { tokens, masked } = await data.tokens(row);
     // rows that no engine would take are the data probes' business
     if (tokens - masked < (card.architecture === 'cross_attention' ? 2 : 1)) continue;

@@ -34,20 +34,19 @@ export function reliabilityBins(
     total += weights[row]!;
   }
   return Array.from(mass, (share, bin) => ({
-    share: share / total,
+    share: total > 0 ? share / total : 0,
     confidence: confident[bin]! / share,
     accuracy: right[bin]! / share,
   }));
 }
 
-/** Expected calibration error, in [0, 1]. */
+/** Expected calibration error, in [0, 1]; NaN when no row has a confidence. */
 export function expectedCalibrationError(
   confidence: Float64Array,
   correct: Float64Array,
   weights: Float64Array,
 ): number {
-  return reliabilityBins(confidence, correct, weights).reduce(
-    (sum, bin) => (bin.share > 0 ? sum + bin.share * Math.abs(bin.accuracy - bin.confidence) : sum),
-    0,
-  );
+  const filled = reliabilityBins(confidence, correct, weights).filter(({ share }) => share > 0);
+  if (filled.length === 0) return NaN;
+  return filled.reduce((sum, bin) => sum + bin.share * Math.abs(bin.accuracy - bin.confidence), 0);
 }

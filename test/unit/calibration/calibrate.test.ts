@@ -96,6 +96,22 @@ describe('calibrate', () => {
     assert.ok(report.left_out > 0);
   });
 
+  it('stays a readable file when no row has a negative left', async () => {
+    const tensors = syntheticTensors(60, 1);
+    tensors.delete('task_id');
+    tensors.set('actions', float32Tensor([60, STEPS, ACTION_DIM], new Float32Array(60 * STEPS * ACTION_DIM)));
+    const data = await calibrationData([memoryColumns('file', tensors)], syntheticCard());
+    const calibration = await calibrated(data);
+    assert.deepEqual(calibrationSchema.parse(JSON.parse(JSON.stringify(calibration))), calibration);
+    assert.equal(calibration.report.effective_negatives, 0);
+    assert.equal(calibration.report.infonce.after.value, null);
+    assert.equal(calibration.report.reliability.ece_after.value, null);
+    assert.equal(calibration.scores.readout.temperature.status, 'constant');
+    assert.doesNotMatch(summaryText(calibration), /NaN|undefined/);
+    const page = renderPage({ ...calibration, model: 'm', weightsDigest: DIGEST });
+    assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+  });
+
   it('evaluates new data under an old calibration, and sees drift', async () => {
     const calibration = await calibrated(await syntheticData(400));
     const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST, replicates: 20 };
