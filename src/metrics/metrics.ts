@@ -186,7 +186,7 @@ export function createMetrics(sample: () => readonly ModelSample[]) {
     }),
     reloads: new Counter({
       name: 'action_energy_reloads_total',
-      help: 'Models loaded into a running server',
+      help: 'Models loaded, at the start and by reloads',
       labelNames: ['model', 'outcome'],
       registers,
     }),
