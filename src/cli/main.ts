@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault, invalid, toFault } from '../errors.js';
 import { calibrateCommand } from './calibrate.js';
+import { clientCommand } from './client.js';
 import { doctorCommand } from './doctor.js';
 import { evaluateCommand } from './evaluate.js';
 import { exportCommand } from './export.js';
@@ -19,6 +20,7 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
   scoreCommand,
   exportCommand,
   serveCommand,
+  clientCommand,
   calibrateCommand,
   evaluateCommand,
   doctorCommand,

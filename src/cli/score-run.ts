@@ -95,7 +95,8 @@ export async function scoreFile(
   return { contexts, matrix: { size, energies: matrix, ...swapInfoNce(matrix, size, options.tau) } };
 }
 
-function checkMatrix(data: ScoreData): void {
+/** Errors: a file of which no matrix can be made. */
+export function checkMatrix(data: ScoreData): void {
   if (!data.hasActions) {
     throw invalid('--matrix', 'the file has no actions', {
       wanted: 'key actions [B, H, A]: the chunk that belongs to each context',
@@ -109,7 +110,8 @@ function checkMatrix(data: ScoreData): void {
   }
 }
 
-async function candidatesOf(data: ScoreData, start: number, end: number): Promise<ActionBatch[]> {
+/** The candidates of each context; its own chunk of `actions` where the file has none. */
+export async function candidatesOf(data: ScoreData, start: number, end: number): Promise<ActionBatch[]> {
   if (data.candidates !== undefined) {
     const chunks: ActionBatch[] = [];
     for (let context = start; context < end; context++) chunks.push(await data.readCandidates(context));

@@ -1,0 +1,14 @@
+/** `action-energy client`: what a person or a script asks of a running server. */
+import { Command } from 'commander';
+import { clientBenchCommand } from './client-bench.js';
+import { clientHealthCommand } from './client-health.js';
+import { clientScoreCommand } from './client-score.js';
+
+export function clientCommand(): Command {
+  return new Command('client')
+    .description('talk to a running server')
+    .helpGroup('Service:')
+    .addCommand(clientScoreCommand())
+    .addCommand(clientHealthCommand())
+    .addCommand(clientBenchCommand());
+}

@@ -1,0 +1,95 @@
+/** What `score` and `client score` have in common: flags, the words about the data file, and the progress bar. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { SingleBar } from 'cli-progress';
+import type { ModelCard, Pool } from '../model/card.js';
+import type { Score } from '../model/energy.js';
+import { parseInteger, parseNumber, parsePool } from './import-flags.js';
+import type { ShowOptions } from './score-output.js';
+import type { ScoreOptions } from './score-run.js';
+
+/** Work on fewer contexts than this is over before a bar could be read. */
+const PROGRESS_FROM_CONTEXTS = 32;
+
+export interface ScoreFlags {
+  matrix?: true;
+  steps?: true;
+  score: Score;
+  pool?: Pool;
+  tau?: number;
+  top?: number;
+  output?: string;
+  json?: true;
+}
+
+export const DATA_FILE_HELP = `
+The data file (.safetensors, .npz or .pt) holds
+  hidden      [B, S, D] or [S, D]; ragged [T, D] with offsets [B + 1]; [B, D] for a global_context model
+  pad_mask    optional, hidden's shape without D; True marks a token to ignore
+  candidates  [B, N, H, A], or [N, H, A] for one context
+  actions     [B, H, A]: the chunk that belongs to each context; needed by --matrix, and scored when there are
+              no candidates`;
+
+export function addScoreFlags(command: Command): Command {
+  return command
+    .option(
+      '--matrix',
+      'all contexts by all actions, with InfoNCE loss, accuracy, Positive and Negative Energy',
+    )
+    .option('--steps', 'print the energy of every step')
+    .addOption(
+      new Option(
+        '--score <kind>',
+        'readout: the energy; logit: the raw value, which a sigmoid does not saturate',
+      )
+        .choices(['readout', 'logit'])
+        .default('readout'),
+    )
+    .option(
+      '--pool <kind>',
+      'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA (default: from the card)',
+      parsePool,
+    )
+    .option('--tau <x>', 'temperature of probabilities and loss (default: from the card)', parsePositive)
+    .option('--top <k>', 'print the k best candidates (default: all)', parseCount)
+    .option('-o, --output <file>', 'also write the results as .safetensors')
+    .option('--json', 'print JSON');
+}
+
+/** What was asked for, the rest from the card. */
+export function scoreOptions(flags: ScoreFlags, card: ModelCard): ScoreOptions {
+  return {
+    readout: card.readout,
+    pool: flags.pool ?? card.pool,
+    score: flags.score,
+    tau: flags.tau ?? card.tau,
+    matrix: flags.matrix === true,
+  };
+}
+
+export function showOptions({ steps, top }: ScoreFlags): ShowOptions {
+  return { steps: steps === true, ...(top === undefined ? {} : { top }) };
+}
+
+/** A bar on a terminal; undefined where nobody sees one, or for few contexts. */
+export function progressBar(contexts: number): SingleBar | undefined {
+  if (!process.stderr.isTTY || contexts < PROGRESS_FROM_CONTEXTS) return undefined;
+  const bar = new SingleBar({
+    format: 'contexts {bar} {value}/{total}, {eta_formatted} left',
+    stream: process.stderr,
+    clearOnComplete: true,
+  });
+  bar.start(contexts, 0);
+  return bar;
+}
+
+export function parsePositive(text: string): number {
+  const value = parseNumber(text);
+  if (value <= 0) throw new InvalidArgumentError('Wanted a number above 0.');
+  return value;
+}
+
+export function parseCount(text: string): number {
+  const value = parseInteger(text);
+  if (value < 1) throw new InvalidArgumentError('Wanted an integer of at least 1.');
+  return value;
+}

@@ -1,0 +1,88 @@
+/**
+ * Open-loop load: calls are due at a fixed rate, whatever became of the ones before. A call's latency counts from when
+ * it was due, so a server that stalls is charged for every call that had to wait meanwhile (no coordinated omission).
+ */
+import { toFault, type FaultKind } from '../errors.js';
+
+export interface OpenLoopOptions {
+  /** Calls a second. */
+  readonly rate: number;
+  readonly durationMs: number;
+  /** Most calls under way; those due beyond it wait in the client, and their waiting counts. */
+  readonly concurrency: number;
+  /** One call; `index` counts from 0. Rejects with a `Fault`. */
+  readonly send: (index: number) => Promise<unknown>;
+  readonly signal?: AbortSignal;
+  /** About once a second. */
+  readonly onProgress?: (progress: {
+    readonly sent: number;
+    readonly done: number;
+    readonly errors: number;
+  }) => void;
+}
+
+export interface OpenLoopResult {
+  /** Calls that were due. */
+  readonly due: number;
+  /** Successful calls, from due to answer, in order of completion. */
+  readonly latenciesMs: readonly number[];
+  /** Unsuccessful calls by kind of fault. */
+  readonly errors: Readonly<Partial<Record<FaultKind, number>>>;
+  /** One message of each kind. */
+  readonly examples: Readonly<Partial<Record<FaultKind, string>>>;
+  /** From the first call due to the last answer. */
+  readonly elapsedMs: number;
+}
+
+const PROGRESS_MS = 1_000;
+
+/** Resolves when every call that was due has ended. When `signal` aborts, no further call is due. */
+export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
+  const { rate, durationMs, concurrency, send, signal, onProgress } = options;
+  const total = Math.max(1, Math.round((rate * durationMs) / 1000));
+  const latenciesMs: number[] = [];
+  const errors: Partial<Record<FaultKind, number>> = {};
+  const examples: Partial<Record<FaultKind, string>> = {};
+  const startMs = performance.now();
+  const dueAt = (index: number): number => startMs + (1000 * index) / rate;
+  let sent = 0;
+  let done = 0;
+  let failed = 0;
+
+  const one = async (index: number): Promise<void> => {
+    try {
+      await send(index);
+      latenciesMs.push(performance.now() - dueAt(index));
+    } catch (error) {
+      const { kind, message } = toFault(error);
+      errors[kind] = (errors[kind] ?? 0) + 1;
+      examples[kind] ??= message;
+      failed++;
+    }
+    done++;
+  };
+
+  const progress = setInterval(() => onProgress?.({ sent, done, errors: failed }), PROGRESS_MS);
+  try {
+    await new Promise<void>((resolve) => {
+      let timer: NodeJS.Timeout | undefined;
+      const pump = (): void => {
+        clearTimeout(timer);
+        const nowMs = performance.now();
+        const over = signal?.aborted === true;
+        while (!over && sent < total && sent - done < concurrency && dueAt(sent) <= nowMs) {
+          void one(sent++).then(pump);
+        }
+        if ((over || sent === total) && done === sent) resolve();
+        else if (!over && sent < total && sent - done < concurrency) {
+          timer = setTimeout(pump, Math.max(0, dueAt(sent) - nowMs));
+        }
+      };
+      signal?.addEventListener('abort', pump, { once: true });
+      pump();
+    });
+  } finally {
+    clearInterval(progress);
+  }
+  return { due: sent, latenciesMs, errors, examples, elapsedMs: performance.now() - startMs };
+}
