@@ -34,6 +34,11 @@ export class ScoreStream {
     return this.#waiting.size;
   }
 
+  /** No further request is taken: the server ended the stream, or it failed. */
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
   /**
    * Errors: those of ScoreActions, for this request alone; `superseded`; whatever ended the stream. `supersede`: this
    * request takes the place of earlier ones that opted in too and still wait. `timeoutMs`: of this request.

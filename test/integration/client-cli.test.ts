@@ -1,0 +1,109 @@
+/** `action-energy client` as a user runs it, against the bundled model. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readSafetensors } from '../../src/weights/safetensors.js';
+import { readFileSync } from 'node:fs';
+import type { RunningServer } from '../../src/service/server.js';
+import { withDirectory } from '../support/bundles.js';
+import { runCli } from '../support/cli.js';
+import { addressOf, startTestServer } from '../support/service.js';
+
+const MODELS = fileURLToPath(new URL('../../../models/', import.meta.url));
+const DATA = path.join(MODELS, 'examples/tiny-reach.safetensors');
+const LOCAL = ['score', path.join(MODELS, 'tiny-reach'), DATA, '--provider', 'cpu', '--threads', '1'];
+
+interface Scores {
+  readonly contexts: readonly { readonly candidates: readonly { candidate: number; energy: number }[] }[];
+  readonly matrix: { readonly energies: readonly (readonly number[])[]; readonly infonce_loss: number };
+}
+
+describe('action-energy client', () => {
+  let server: RunningServer;
+  let address: string[];
+  before(async () => {
+    server = await startTestServer(MODELS);
+    address = ['--address', addressOf(server)];
+  });
+  after(() => server.close());
+
+  for (const keep of [[], ['--keep-context']]) {
+    test(`score${keep.join(' ')} prints what the local command prints`, async () => {
+      const asked = ['--top', '3', '--matrix', '--json', '--pool', 'discount:0.9', '--score', 'logit'];
+      const [remote, local] = await Promise.all([
+        runCli('client', 'score', ...address, ...keep, DATA, ...asked),
+        runCli(...LOCAL, ...asked),
+      ]);
+      assert.equal(remote.code, 0, remote.stderr);
+      const [theirs, ours] = [JSON.parse(remote.stdout), JSON.parse(local.stdout)] as [Scores, Scores];
+      assert.deepEqual(theirs.contexts, ours.contexts);
+      // the wire carries a matrix in float32
+      for (const [i, row] of ours.matrix.energies.entries()) {
+        assert.deepEqual(theirs.matrix.energies[i], row.map(Math.fround));
+      }
+      assert.ok(Math.abs(theirs.matrix.infonce_loss - ours.matrix.infonce_loss) < 1e-5);
+    });
+  }
+
+  test('score prints the same table, and writes the same file', () =>
+    withDirectory(async (directory) => {
+      const [one, other] = [path.join(directory, 'a.safetensors'), path.join(directory, 'b.safetensors')];
+      const remote = await runCli('client', 'score', ...address, DATA, '-o', one);
+      const local = await runCli(...LOCAL, '-o', other);
+      assert.equal(remote.code, 0, remote.stderr);
+      assert.equal(remote.stdout, local.stdout);
+      const [theirs, ours] = [one, other].map((file) => readSafetensors(file, readFileSync(file)).tensors);
+      for (const name of ['energies', 'probabilities', 'ranking']) {
+        assert.deepEqual(theirs?.get(name), ours?.get(name), name);
+      }
+    }));
+
+  test('health tells the state by its exit code', async () => {
+    const { code, stdout } = await runCli('client', 'health', ...address);
+    assert.equal(code, 0);
+    assert.match(stdout, /^server: SERVING\n[^]*tiny-reach \(default\) +READY +cross_attention/);
+    assert.equal((await runCli('client', 'health', ...address, '--model', 'tiny-reach')).code, 0);
+    assert.equal((await runCli('client', 'health', ...address, '--model', 'nobody')).code, 3);
+    const nobody = await runCli('client', 'health', '--address', '127.0.0.1:1', '--deadline-ms', '3000');
+    assert.equal(nobody.code, 4);
+    assert.match(nobody.stderr, /^error: /);
+  });
+
+  for (const keep of [[], ['--keep-context']]) {
+    test(`bench${keep.join(' ')} answers every call that was due`, async () => {
+      const shape = ['--rate', '40', '--duration', '1', '--tokens', '20', '--candidates', '4'];
+      const { code, stdout, stderr } = await runCli(
+        'client',
+        'bench',
+        ...address,
+        ...shape,
+        ...keep,
+        '--json',
+      );
+      assert.equal(code, 0, stderr);
+      const report = JSON.parse(stdout) as Record<string, unknown> & { latency: Record<string, number> };
+      assert.deepEqual([report['due'], report['answered'], report['errors']], [40, 40, {}]);
+      assert.ok(report.latency['p50Ms']! > 0 && report.latency['p50Ms']! <= report.latency['maxMs']!);
+    });
+  }
+
+  test('bench counts errors by kind and gives one of each', async () => {
+    const { code, stdout } = await runCli(
+      'client',
+      'bench',
+      ...address,
+      '--tokens',
+      '100000',
+      '--rate',
+      '5',
+      '--duration',
+      '1',
+    );
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /^0 of 5 calls answered, 0 refused\n[^]*invalid: 5, e\.g\. inline\.hidden\.shape\[0\]: too many tokens/,
+    );
+  });
+});
