@@ -1,5 +1,5 @@
 /**
- * `npm run bench:engine [-- --rounds 9 --threads 2 --only TEXT --torch --json --save]`: the engine at S 600 with 60
+ * `npm run bench:engine [-- --rounds 15 --threads 2 --only TEXT --torch --json --save]`: the engine at S 600 with 60
  * masked, D 4096, h 512, beside the replicated single graph and a bare matrix product of the same FLOPs.
  */
 import { execFile } from 'node:child_process';
@@ -23,7 +23,7 @@ const REACH: Readonly<Record<string, { readonly speedup?: number; readonly overB
 
 const { values: flags } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '9' },
+    rounds: { type: 'string', default: '15' },
     threads: { type: 'string', default: '2' },
     only: { type: 'string', default: '' },
     torch: { type: 'string' },
