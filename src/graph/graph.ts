@@ -1,14 +1,11 @@
 /**
  * A typed ONNX graph under construction: nodes in the order in which they run, each checked when it is added.
- * What an op accepts and yields is one rule in `rules.ts`; a derivative is one more rule beside it, made of the same ops.
+ * What an op accepts and yields is one rule (`rules.ts`); a derivative is one more rule beside it, made of the same ops.
  */
-import { BYTES_PER_ELEMENT, elementCount } from '../tensor/tensor.js';
+import { elementCount } from '../tensor/tensor.js';
 import { showShape, type Shape } from './dims.js';
+import { ELEMENT_BYTES, type ElementType } from './element-type.js';
 import { RULES, type OpType } from './rules.js';
-
-/** Element types of graph values; the names that ONNX gives them are in `onnx.ts`. */
-export type ElementType =
-  'float32' | 'float16' | 'bfloat16' | 'int64' | 'int32' | 'uint32' | 'uint16' | 'uint8' | 'int8' | 'bool';
 
 /** One tensor that flows through a graph. */
 export interface Value {
@@ -44,8 +41,6 @@ export interface Constant {
 export class GraphError extends Error {
   override readonly name = 'GraphError';
 }
-
-const ELEMENT_BYTES: Record<ElementType, number> = { ...BYTES_PER_ELEMENT, uint32: 4, uint16: 2 };
 
 export class Graph {
   readonly inputs: Value[] = [];

@@ -4,7 +4,7 @@
  */
 import protobuf from 'protobufjs';
 import type { Attribute, FloatAttribute, Graph, Value } from './graph.js';
-import { ONNX_TYPE } from './rules.js';
+import { ONNX_TYPE } from './element-type.js';
 
 /** ONNX operator set of the engine's graphs; 26 brings BitCast. */
 export const OPSET = 26;

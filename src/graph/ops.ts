@@ -1,7 +1,8 @@
 /** Named functions over `Graph.apply`, so that a model reads as its equations. Shapes and dtypes are checked in `rules.ts`. */
-import type { Attributes, ElementType, Graph, Value } from './graph.js';
+import { ONNX_TYPE, type ElementType } from './element-type.js';
+import type { Attributes, Graph, Value } from './graph.js';
 import type { Shape } from './dims.js';
-import { ONNX_TYPE, type OpType } from './rules.js';
+import type { OpType } from './rules.js';
 
 function one(
   g: Graph,

@@ -1,7 +1,8 @@
 /** Runs a graph under construction on ONNX Runtime's CPU provider: what its nodes really do, beside what the rules infer. */
 import assert from 'node:assert/strict';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { ElementType, Graph, Value } from '../../src/graph/graph.js';
+import type { ElementType } from '../../src/graph/element-type.js';
+import type { Graph, Value } from '../../src/graph/graph.js';
 import { writeOnnx } from '../../src/graph/onnx.js';
 
 /** Sizes of the symbols in a run, e.g. `{ N: 3 }`. */

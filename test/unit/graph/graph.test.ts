@@ -1,7 +1,8 @@
 /** What the builder refuses, and that it names the node, the op and the operands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Graph, GraphError, type ElementType, type Value } from '../../../src/graph/graph.js';
+import type { ElementType } from '../../../src/graph/element-type.js';
+import { Graph, GraphError, type Value } from '../../../src/graph/graph.js';
 import * as ops from '../../../src/graph/ops.js';
 import type { Shape } from '../../../src/graph/dims.js';
 
@@ -42,7 +43,7 @@ const REFUSED: readonly [what: string, build: () => unknown, message: RegExp][] 
     (g, a, b) => ops.add(g, a, b),
     /dtype bool is not one of float32/,
   ),
-  refusal('integers into an activation', [['int32', [2]]], (g, a) => ops.relu(g, a), /int32 is not float32/),
+  refusal('integers into an activation', [['int32', [2]]], (g, a) => ops.relu(g, a), /is int32, not float32/),
   refusal(
     'symbols that do not broadcast',
     [
@@ -83,7 +84,7 @@ const REFUSED: readonly [what: string, build: () => unknown, message: RegExp][] 
     'integers to quantise',
     [['int32', [2]]],
     (g, a) => g.apply('DynamicQuantizeLinear', [a]),
-    /float32 wanted/,
+    /not float32/,
   ),
   refusal(
     'a reshape that loses elements',

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tensor as OrtTensor } from 'onnxruntime-node';
-import { Graph, type ElementType, type Value } from '../../../src/graph/graph.js';
+import type { ElementType } from '../../../src/graph/element-type.js';
+import { Graph, type Value } from '../../../src/graph/graph.js';
 import * as ops from '../../../src/graph/ops.js';
 import { RULES, type OpType } from '../../../src/graph/rules.js';
 import type { Shape } from '../../../src/graph/dims.js';

@@ -1,0 +1,61 @@
+/** Rules of ops that work element by element. */
+import { ELEMENT_BYTES, ONNX_TYPE, type ElementType } from './element-type.js';
+import {
+  broadcastShapes,
+  floatOperand,
+  integerAttribute,
+  operand,
+  sameDType,
+  type Inference,
+  type OpRule,
+} from './rule.js';
+
+const binary = (allowed: readonly ElementType[]): OpRule => ({
+  infer(node) {
+    const [a, b] = [operand(node, 0), operand(node, 1)];
+    const dtype = sameDType(a, b);
+    if (!allowed.includes(dtype)) throw new Error(`dtype ${dtype} is not one of ${allowed.join(', ')}`);
+    return [{ dtype, shape: broadcastShapes(a, b) }];
+  },
+});
+
+const arithmetic = binary(['float32', 'int32', 'int64', 'uint32']);
+
+const floatUnary: OpRule = { infer: (node) => [floatOperand(node, 0)] };
+
+/** Attribute `to` of Cast and BitCast, written as ONNX's type number by the caller. */
+function castTarget(node: Inference): ElementType {
+  const to = integerAttribute(node, 'to');
+  const found = (Object.entries(ONNX_TYPE) as [ElementType, number][]).find(([, code]) => code === to);
+  if (!found) throw new Error(`unknown element type ${to}`);
+  return found[0];
+}
+
+export const ELEMENT_RULES = {
+  Add: arithmetic,
+  Sub: arithmetic,
+  Mul: arithmetic,
+  BitShift: binary(['uint32', 'uint16', 'uint8']),
+  BitwiseAnd: binary(['uint32', 'int32', 'uint16']),
+  Relu: floatUnary,
+  Sigmoid: floatUnary,
+  Softplus: floatUnary,
+  Where: {
+    infer(node) {
+      const [condition, a, b] = [operand(node, 0), operand(node, 1), operand(node, 2)];
+      if (condition.dtype !== 'bool') throw new Error('a bool condition wanted');
+      return [{ dtype: sameDType(a, b), shape: broadcastShapes(condition, a, b) }];
+    },
+  },
+  Identity: { infer: (node) => [operand(node, 0)] },
+  Cast: { infer: (node) => [{ dtype: castTarget(node), shape: operand(node, 0).shape }] },
+  BitCast: {
+    infer(node) {
+      const x = operand(node, 0);
+      const dtype = castTarget(node);
+      if (ELEMENT_BYTES[dtype] !== ELEMENT_BYTES[x.dtype])
+        throw new Error(`${x.dtype} and ${dtype} differ in width`);
+      return [{ dtype, shape: x.shape }];
+    },
+  },
+} satisfies Record<string, OpRule>;
