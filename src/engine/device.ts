@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { energyGraphs, type EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
-import { MAX_CHUNK_STEPS, type ModelCard } from '../model/card.js';
+import type { ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import { missingParts } from './availability.js';
 import { BatchRunner } from './batch.js';
@@ -103,7 +103,7 @@ async function openProvider(
 /** Runs every session once, then once more for the milliseconds of a batch. */
 async function warmUp(runner: BatchRunner, card: ModelCard): Promise<number> {
   const tokens = card.architecture === 'cross_attention' ? WARM_UP_TOKENS : 1;
-  const steps = Math.min(card.chunk ?? WARM_UP_STEPS, MAX_CHUNK_STEPS);
+  const steps = card.chunk ?? WARM_UP_STEPS;
   const batch = async (dtype: TokenDType): Promise<number> => {
     const startMs = performance.now();
     const bytes = new Uint8Array(tokens * card.state_dim * BYTES_PER_ELEMENT[dtype]);
