@@ -13,7 +13,7 @@ import { GOLDEN_CASES } from '../support/bundles.js';
 
 const DRIVER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 const CHILD = fileURLToPath(new URL('../support/golden-webgpu.js', import.meta.url));
-const TIME_LIMIT_MS = 120_000;
+const TIME_LIMIT_MS = 300_000;
 
 const missing = existsSync(DRIVER)
   ? false
