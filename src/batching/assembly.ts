@@ -3,7 +3,7 @@
  * and released in one batch; one to be kept gets room in the cache first and stays only if its work succeeds, because
  * otherwise nobody learns its id.
  */
-import type { ContextCache, ContextReservation, KeptContext } from '../contexts/cache.js';
+import type { ContextCache, ContextReservation, KeptContext, SlotHold } from '../contexts/cache.js';
 import type { EncodeItem, Engine, EngineBatch, EngineResult, ScoreItem } from '../engine/engine.js';
 import { Fault, toFault } from '../errors.js';
 import type { Job } from './job.js';
@@ -19,6 +19,8 @@ interface Part {
   readonly score: number | undefined;
   /** By context. */
   readonly reservations: readonly (ContextReservation | undefined)[];
+  /** By context, for work that holds. */
+  readonly holds: readonly SlotHold[];
   readonly keepRefused: Fault | undefined;
 }
 
@@ -34,7 +36,7 @@ export interface AssembledBatch {
 export function checkKeepable(work: Work, cache: ContextCache, engine: Pick<Engine, 'info'>): void {
   if (work.actions !== undefined) return;
   for (const context of work.contexts) {
-    if (context.kind === 'kept' || context.keep === undefined) continue;
+    if (context.kind !== 'inline' || context.keep === undefined) continue;
     cache.checkSize(visibleTokens(context.encode) * engine.info.bytesPerToken);
   }
 }
@@ -66,18 +68,26 @@ export function assemble(
         slots.push(job.uses[i]!.slot);
         continue;
       }
+      if (context.kind === 'held') {
+        slots.push(context.held.slot);
+        continue;
+      }
       const reservation = reservations[i];
       const slot = reservation?.slot ?? cache.newSlot();
-      if (reservation === undefined) release.push(slot);
+      if (reservation === undefined && job.work.hold !== true) release.push(slot);
       slots.push(slot);
       encodes.push(encode.push({ ...context.encode, slot }) - 1);
+    }
+    const holds = job.work.hold === true ? slots.map((slot) => cache.hold(slot)) : [];
+    for (const [i, { slot }] of holds.entries()) {
+      if (contexts[i]!.kind === 'inline' && reservations[i] === undefined) cache.releaseSlot(slot);
     }
     let scoreIndex: number | undefined;
     if (actions !== undefined) {
       const { values, candidates, steps } = actions;
       scoreIndex = score.push({ slots, actions: values, candidates, steps }) - 1;
     }
-    parts.push({ job, encodes, score: scoreIndex, reservations, keepRefused });
+    parts.push({ job, encodes, score: scoreIndex, reservations, holds, keepRefused });
     size = addSize(size, job.size);
   }
   release.push(...cache.takeReleased());
@@ -91,7 +101,7 @@ function reserve(
 ): { reservations: (ContextReservation | undefined)[]; keepRefused: Fault | undefined } {
   let keepRefused: Fault | undefined;
   const reservations = job.work.contexts.map((context) => {
-    if (context.kind === 'kept' || context.keep === undefined) return undefined;
+    if (context.kind !== 'inline' || context.keep === undefined) return undefined;
     try {
       const bytes = visibleTokens(context.encode) * bytesPerToken;
       return cache.reserve(bytes, context.keep.leaseMs, job.work.owner);
@@ -104,20 +114,20 @@ function reserve(
 }
 
 /**
- * Settles every job of a batch that came back and ends its hold on contexts. Calls `onItemFault` for each job that
+ * Settles every job of a batch that came back and ends its uses of contexts. Calls `onItemFault` for each job that
  * the engine refused by itself.
  */
 export function settle(
   { batch, parts, summary }: AssembledBatch,
   result: EngineResult,
   nowMs: number,
-  onItemFault: () => void,
+  onItemFault: (job: Job) => void,
 ): void {
   const { encodeMs, scoreMs } = result;
   if (result.encoded.length !== batch.encode.length || result.scored.length !== batch.score.length) {
     throw new Fault('internal', 'the engine answered another number of items than it was given');
   }
-  for (const { job, encodes, score, reservations, keepRefused } of parts) {
+  for (const { job, encodes, score, reservations, holds, keepRefused } of parts) {
     const used = job.endUses(nowMs);
     const outcome = score === undefined ? undefined : result.scored[score]!;
     const failed = [
@@ -126,7 +136,8 @@ export function settle(
     ].find(({ ok }) => !ok);
     if (job.settled || failed?.ok === false) {
       for (const reservation of reservations) reservation?.abandon();
-      if (failed?.ok === false && job.reject(failed.fault)) onItemFault();
+      for (const hold of holds) hold.end();
+      if (failed?.ok === false && job.reject(failed.fault)) onItemFault(job);
       continue;
     }
     const kept: (KeptContext | undefined)[] = reservations.map(
@@ -135,6 +146,7 @@ export function settle(
     job.resolve({
       ...(outcome?.ok === true && { raw: outcome.value }),
       kept,
+      ...(job.work.hold === true && { held: holds }),
       ...(keepRefused !== undefined && { keepRefused }),
       timings: { queueMs: job.dequeuedMs - job.submittedMs, encodeMs, scoreMs },
       batch: summary,
@@ -144,8 +156,9 @@ export function settle(
 
 /** Gives back what the jobs of a batch hold that will never come back. */
 export function abandon({ parts }: AssembledBatch, nowMs: number): void {
-  for (const { job, reservations } of parts) {
+  for (const { job, reservations, holds } of parts) {
     job.endUses(nowMs);
     for (const reservation of reservations) reservation?.abandon();
+    for (const hold of holds) hold.end();
   }
 }

@@ -11,6 +11,12 @@ export const DEFAULT_BUDGET: WorkSize = { tokens: 4096, steps: 4096, contexts: 3
 /** About 20 ms of the same machine: the most that background work can delay a request. */
 export const DEFAULT_BACKGROUND_BUDGET: WorkSize = { tokens: 256, steps: 256, contexts: 4 };
 
+/**
+ * How long the engine must have been without requests before background work may begin: a client in a closed loop sends
+ * its next request within a few milliseconds of the last answer, and must not find the engine taken.
+ */
+export const DEFAULT_BACKGROUND_GRACE_MS = 5;
+
 export const DEFAULT_QUEUE_BOUNDS: QueueBounds = {
   maxItems: 1024,
   /** About 100 bfloat16 contexts of 600 tokens, 4096 wide. */

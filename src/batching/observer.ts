@@ -1,5 +1,5 @@
 /** What the scheduler tells whoever measures it. Every method is optional and must not throw. */
-import type { BatchSummary } from './work.js';
+import type { BatchSummary, Work } from './work.js';
 import type { QueueRefusal } from './queue.js';
 
 export type RejectReason =
@@ -32,7 +32,7 @@ export interface SchedulerObserver {
   /** A batch came back. */
   onBatch?(report: BatchReport): void;
   /** A work ended without a result. */
-  onReject?(reason: RejectReason): void;
+  onReject?(reason: RejectReason, priority: Work['priority']): void;
   /** A work goes to the engine with this much time left; Infinity without a deadline. */
   onDequeue?(deadlineSlackMs: number): void;
 }

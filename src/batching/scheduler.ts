@@ -10,7 +10,7 @@
  * Every submitted work settles exactly once. Cancelled, expired and hopeless work is never computed. When the engine
  * fails, everything that waits or runs is rejected as `unavailable`, and so is everything after.
  *
- * Background work goes only when nothing else waits or runs. A batch cannot be interrupted, so a normal work that
+ * Background work goes only when nothing else waits or runs, or has within the last `backgroundGraceMs`. A batch cannot be interrupted, so a normal work that
  * arrives meanwhile waits for at most one batch of the background budget.
  */
 import type { ContextCache } from '../contexts/cache.js';
@@ -32,7 +32,7 @@ import {
   queueFault,
 } from './refusals.js';
 import { fits, type WorkSize } from './size.js';
-import type { Work, WorkResult } from './work.js';
+import { isIndivisible, type HeldContext, type Work, type WorkResult } from './work.js';
 
 export interface SchedulerOptions {
   readonly engine: Engine;
@@ -42,8 +42,10 @@ export interface SchedulerOptions {
   /** Bounds of a batch; a work larger than one of them goes alone. */
   readonly budget: WorkSize;
   readonly backgroundQueue: QueueBounds;
-  /** Bounds of a background batch; background work larger than that is refused. */
+  /** Bounds of a background batch; background work larger than that is refused, unless it cannot be divided. */
   readonly backgroundBudget: WorkSize;
+  /** How long no other work must have waited or run before background work begins; default 0. */
+  readonly backgroundGraceMs?: number;
   /** 2 spares the engine the round trip between batches, and makes every batch gather for a shorter time. */
   readonly maxInFlightBatches?: 1 | 2;
   readonly observer?: SchedulerObserver;
@@ -58,6 +60,8 @@ export class Scheduler {
   readonly #inFlight = new Set<AssembledBatch>();
   /** When what is in flight is expected to be done. */
   #busyUntilMs = 0;
+  /** When background work may begin at the earliest. */
+  #backgroundFromMs = 0;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #draining = false;
   #drained: (() => void)[] = [];
@@ -122,6 +126,12 @@ export class Scheduler {
     return bytes;
   }
 
+  /** Gives held contexts back. */
+  release(held: readonly HeldContext[]): void {
+    for (const each of held) each.end();
+    this.#pump();
+  }
+
   /** Refuses new work and resolves when everything accepted has settled. */
   drain(): Promise<void> {
     this.#draining = true;
@@ -138,17 +148,18 @@ export class Scheduler {
 
   /** Throws the fault for which a work is refused before it touches the queue. */
   #admit(work: Work, nowMs: number): void {
-    if (this.#failure !== undefined) throw this.#refuse('engine_failed', this.#failure);
-    if (this.#draining) throw this.#refuse('draining', drainingFault());
+    const { priority } = work;
+    if (this.#failure !== undefined) throw this.#refuse('engine_failed', this.#failure, priority);
+    if (this.#draining) throw this.#refuse('draining', drainingFault(), priority);
     if (work.signal.aborted) {
       const fault = abortFault(work.signal);
-      throw this.#refuse(abortReason(fault), fault);
+      throw this.#refuse(abortReason(fault), fault, priority);
     }
-    if (work.deadlineMs <= nowMs) throw this.#refuse('deadline', deadlineFault());
+    if (work.deadlineMs <= nowMs) throw this.#refuse('deadline', deadlineFault(), priority);
     try {
       checkKeepable(work, this.#options.cache, this.#options.engine);
     } catch (error) {
-      throw this.#refuse('context_cache', toFault(error));
+      throw this.#refuse('context_cache', toFault(error), priority);
     }
   }
 
@@ -158,18 +169,19 @@ export class Scheduler {
     try {
       job = new Job(work, cache, nowMs);
     } catch (error) {
-      throw this.#refuse('not_found', toFault(error));
+      throw this.#refuse('not_found', toFault(error), work.priority);
     }
     const background = work.priority === 'background';
-    if (background && !fits(job.size, backgroundBudget)) {
+    if (background && !fits(job.size, backgroundBudget) && !isIndivisible(work)) {
       job.endUses(nowMs);
-      throw this.#refuse('background_budget', backgroundFault(job.size, backgroundBudget));
+      throw this.#refuse('background_budget', backgroundFault(job.size, backgroundBudget), work.priority);
     }
     const refusal = (background ? this.#background : this.#queue).push(job, nowMs);
     if (refusal !== undefined) {
       job.endUses(nowMs);
-      throw this.#refuse(refusal, queueFault(refusal, this.drainEstimateMs));
+      throw this.#refuse(refusal, queueFault(refusal, this.drainEstimateMs), work.priority);
     }
+    if (!background) this.#deferBackground(nowMs);
     job.listen(() => this.#aborted(job));
     return job;
   }
@@ -181,6 +193,10 @@ export class Scheduler {
     if (waited) job.endUses(this.#options.clock.nowMs());
     this.#reject(job, abortReason(fault), fault);
     this.#pump();
+  }
+
+  #deferBackground(nowMs: number): void {
+    this.#backgroundFromMs = nowMs + (this.#options.backgroundGraceMs ?? 0);
   }
 
   /** The loop: ends what is overdue, starts what can start, sets the timer. */
@@ -204,7 +220,7 @@ export class Scheduler {
     const { cache, budget, backgroundBudget } = this.#options;
     const idle = this.#inFlight.size === 0;
     const startMs = idle ? nowMs : Math.max(nowMs, this.#busyUntilMs);
-    const background = idle && this.#queue.count === 0;
+    const background = idle && this.#queue.count === 0 && nowMs >= this.#backgroundFromMs;
     const plan = background
       ? planBatch(this.#background, startMs, this.#estimate, backgroundBudget)
       : planBatch(this.#queue, startMs, this.#estimate, budget);
@@ -238,8 +254,9 @@ export class Scheduler {
       const nowMs = clock.nowMs();
       const { encodeMs, scoreMs } = result;
       const { summary } = assembled;
-      settle(assembled, result, nowMs, () => this.#observer.onReject?.('engine_item'));
+      settle(assembled, result, nowMs, ({ work }) => this.#observer.onReject?.('engine_item', work.priority));
       this.#inFlight.delete(assembled);
+      if (!background) this.#deferBackground(nowMs);
       this.#estimate.record(summary, encodeMs, scoreMs);
       if (summary.works > 0) {
         this.#observer.onBatch?.({ ...summary, background, encodeMs, scoreMs, wallMs: nowMs - startedMs });
@@ -275,7 +292,13 @@ export class Scheduler {
 
   #setTimer(): void {
     const { cache, clock } = this.#options;
-    const atMs = Math.min(this.#queue.nextDeadlineMs, this.#background.nextDeadlineMs, cache.nextExpiryMs);
+    const waits = this.#background.count > 0 && this.#queue.count === 0 && this.#inFlight.size === 0;
+    const atMs = Math.min(
+      this.#queue.nextDeadlineMs,
+      this.#background.nextDeadlineMs,
+      waits ? this.#backgroundFromMs : Infinity,
+      cache.nextExpiryMs,
+    );
     if (this.#timer?.atMs === atMs) return;
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -293,11 +316,11 @@ export class Scheduler {
   }
 
   #reject(job: Job, reason: RejectReason, fault: Fault): void {
-    if (job.reject(fault)) this.#observer.onReject?.(reason);
+    if (job.reject(fault)) this.#observer.onReject?.(reason, job.work.priority);
   }
 
-  #refuse(reason: RejectReason, fault: Fault): Fault {
-    this.#observer.onReject?.(reason);
+  #refuse(reason: RejectReason, fault: Fault, priority: Work['priority']): Fault {
+    this.#observer.onReject?.(reason, priority);
     return fault;
   }
 }

@@ -1,10 +1,13 @@
 /** What is handed to the scheduler and what comes back. */
-import type { KeptContext } from '../contexts/cache.js';
+import type { KeptContext, SlotHold } from '../contexts/cache.js';
 import type { EncodeItem } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
 import type { WorkSize } from './size.js';
 
-/** A context to encode, or one that was kept. */
+/** An encoded context that a work left behind (`Work.hold`); given back with `Scheduler.release`, exactly once. */
+export type HeldContext = SlotHold;
+
+/** A context to encode, one that was kept, or one that is held. */
 export type ContextRef =
   | {
       readonly kind: 'inline';
@@ -12,7 +15,8 @@ export type ContextRef =
       /** Keep it encoded for this long after its last use. */
       readonly keep?: { readonly leaseMs: number };
     }
-  | { readonly kind: 'kept'; readonly id: string };
+  | { readonly kind: 'kept'; readonly id: string }
+  | { readonly kind: 'held'; readonly held: HeldContext };
 
 export interface Work {
   /** Fairness key: what one client asks for is served between what the others ask for. */
@@ -27,8 +31,13 @@ export interface Work {
    * takes work that still waits.
    */
   readonly signal: AbortSignal;
-  /** `background`: only when nothing else waits or runs, in small batches of its own budget. */
+  /** `background`: only when nothing else waits, runs or has just ended, in small batches of its own budget. */
   readonly priority: 'normal' | 'background';
+  /**
+   * Leave the contexts encoded for more work of ours (`WorkResult.held`). Nobody else sees it: it counts neither against
+   * the cache's bytes nor as a use of a kept context.
+   */
+  readonly hold?: boolean;
   /** One for ranking, B for a matrix. */
   readonly contexts: readonly ContextRef[];
   /** Candidates for every context; absent: encode only, which is useful with `keep`. */
@@ -51,6 +60,8 @@ export interface WorkResult {
   readonly raw?: Float32Array;
   /** By context: how it is kept now; undefined when it is not. */
   readonly kept: readonly (KeptContext | undefined)[];
+  /** By context, with `hold` only. */
+  readonly held?: readonly HeldContext[];
   /**
    * Why a context that was to be kept is not, the first such: scoring goes on without keeping. An encode-only work
    * fails with this fault instead.
@@ -79,6 +90,12 @@ export function sizeOfWork(work: Work): WorkSize {
   const { actions } = work;
   const steps = actions === undefined ? 0 : work.contexts.length * actions.candidates * actions.steps;
   return { tokens, steps, contexts };
+}
+
+/** Whether nothing smaller could have been asked for: one context to encode, or one chunk against an encoded one. */
+export function isIndivisible({ contexts, actions }: Work): boolean {
+  if (contexts.length !== 1) return false;
+  return actions === undefined || (contexts[0]!.kind !== 'inline' && actions.candidates === 1);
 }
 
 /** Memory that a work holds while it waits. */

@@ -12,6 +12,8 @@
  * - Pins: an entry in use by waiting or running work is neither evicted nor released before that work has ended.
  * - Owner: an id answers only to the owner that made it; ids are unguessable besides.
  * - Slots are counted up and never used twice, so a late release cannot hit another context.
+ * - Holds: a held slot stays encoded after everybody else has let go of it. A hold is no use: the book goes on as if it
+ *   were not there (leases run, entries are evicted, their bytes are free), so whoever holds bounds how much it holds.
  */
 import { Fault } from '../errors.js';
 import { IndexedHeap } from '../batching/heap.js';
@@ -41,6 +43,12 @@ export interface ContextUse {
   readonly slot: number;
   /** Ends the use, which touches the entry. Undefined when the entry was dropped meanwhile. */
   end(nowMs: number): KeptContext | undefined;
+}
+
+/** A slot that stays encoded until the hold ends; `end` exactly once. */
+export interface SlotHold {
+  readonly slot: number;
+  end(): void;
 }
 
 /** Room for a context that is being encoded; one of `commit`, `abandon` and `withdraw`, exactly once. */
@@ -83,6 +91,8 @@ export class ContextCache {
   readonly #leases = new IndexedHeap<Entry>((a, b) => a.expiresAtMs < b.expiresAtMs);
   readonly #evictions: Record<EvictionReason, number> = { lru: 0, expired: 0, dropped: 0 };
   #released: number[] = [];
+  /** Held slots: how often, and whether all others have let go of them. */
+  readonly #holds = new Map<number, { count: number; released: boolean }>();
   #nextSlot = 0;
   #bytes = 0;
   #hits = 0;
@@ -105,6 +115,29 @@ export class ContextCache {
   /** A slot for a context that is encoded, scored and released in one batch. */
   newSlot(): number {
     return this.#nextSlot++;
+  }
+
+  /** Holds a slot that has not been released. */
+  hold(slot: number): SlotHold {
+    const hold = this.#holds.get(slot) ?? { count: 0, released: false };
+    hold.count++;
+    this.#holds.set(slot, hold);
+    return {
+      slot,
+      end: () => {
+        hold.count--;
+        if (hold.count > 0) return;
+        this.#holds.delete(slot);
+        if (hold.released) this.#released.push(slot);
+      },
+    };
+  }
+
+  /** Releases a slot of `newSlot` that outlives its batch, now or when its last hold ends. */
+  releaseSlot(slot: number): void {
+    const hold = this.#holds.get(slot);
+    if (hold === undefined) this.#released.push(slot);
+    else hold.released = true;
   }
 
   /** Throws `exhausted` when a context of `bytes` can never be kept here. */
@@ -244,7 +277,7 @@ export class ContextCache {
 
   #release(entry: Entry): void {
     this.#bytes -= entry.bytes;
-    this.#released.push(entry.slot);
+    this.releaseSlot(entry.slot);
   }
 }
 
