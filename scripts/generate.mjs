@@ -22,6 +22,7 @@ const GENERATOR = join(root, 'node_modules/@grpc/proto-loader/build/bin/proto-lo
 const PROTOS = [
   'action_energy/v1/energy.proto',
   'action_energy/v1/admin.proto',
+  'action_energy/v1/calibration.proto',
   'google/rpc/error_details.proto',
 ];
 /** As src/wire/contract.ts loads them. */

@@ -47,7 +47,7 @@ type Header = Columns['header'];
 
 /** What the headers say, and everything wrong with them. Without `problems` the layout holds. */
 export function shardLayout(
-  { name, header }: Columns,
+  { name, header }: Pick<Columns, 'name' | 'header'>,
   card: ModelCard,
 ): { layout: ShardLayout; problems: Problem[] } {
   const problems: Problem[] = [];

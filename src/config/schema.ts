@@ -206,6 +206,51 @@ const contexts = z.strictObject({
     .meta(meta('context-max-lease-ms', 'Longest lease that a request may ask for')),
 });
 
+const quality = z.strictObject({
+  share: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .meta(
+      meta(
+        'quality-share',
+        'Share of ScoreActions requests that are sampled for the live quality figures; 0 turns them off',
+      ),
+    ),
+  negatives: size
+    .min(2)
+    .max(256)
+    .default(8)
+    .meta(
+      meta(
+        'quality-negatives',
+        'Chunks of other moments that a sample is compared with; what a request may have to wait for when it meets one',
+      ),
+    ),
+  chunksPerSecond: size
+    .default(200)
+    .meta(meta('quality-chunks-per-second', 'Most chunks that samples score, for each model')),
+  patienceMs: delayMs
+    .min(1)
+    .default(1_000)
+    .meta(meta('quality-patience-ms', 'How long a sample waits for an idle engine before it is dropped')),
+});
+
+const calibration = z.strictObject({
+  directory: path
+    .optional()
+    .meta(
+      meta(
+        'calibration-directory',
+        "Where the data of Calibrate and Evaluate are kept while they run. Default: the system's temporary folder",
+      ),
+    ),
+  maxBytes: size
+    .default(64 * 1024 * MIB)
+    .meta(meta('max-calibration-bytes', 'Most data of one Calibrate or Evaluate')),
+});
+
 const lifecycle = z.strictObject({
   drainMs: delayMs
     .default(30_000)
@@ -241,6 +286,8 @@ export const configSchema = z.strictObject({
   keepalive: section(keepalive, 'Keepalive'),
   batching: section(batching, 'Batching'),
   contexts: section(contexts, 'Kept contexts'),
+  quality: section(quality, 'Live quality'),
+  calibration: section(calibration, 'Calibration'),
   lifecycle: section(lifecycle, 'Lifecycle'),
   metrics: section(metrics, 'Metrics'),
   log: section(log, 'Log'),

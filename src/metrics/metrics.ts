@@ -2,6 +2,7 @@
  * Every metric of the service, with what it tells. A registry of its own: nothing is registered process-wide.
  * Durations in seconds; label `model` is the model's name.
  */
+import { registerQualitySeries, type QualitySample } from './quality-series.js';
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 export const STAGES = ['decode', 'queue', 'encode', 'score', 'respond'] as const;
@@ -14,9 +15,10 @@ const WORKS = [1, 2, 4, 8, 16, 32, 64, 128];
 /** Fine where a sigmoid readout lives (0.1 to 2.1), coarse beyond, for linear ones. */
 const ENERGIES = [-10, -3, -1, -0.3, 0, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.1, 3, 10, 30];
 
+const MARGINS = [0, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
+
 /** What the gauges read at each scrape; one for each served model. */
-export interface ModelSample {
-  readonly model: string;
+export interface ModelSample extends QualitySample {
   readonly queueDepth: number;
   readonly queueBytes: number;
   readonly cache: {
@@ -90,6 +92,8 @@ export function createMetrics(sample: () => readonly ModelSample[]) {
     'reason',
     ({ cache }) => ({ ...cache.evictions }),
   );
+
+  registerQualitySeries(registry, sample);
 
   return {
     registry,
@@ -182,6 +186,25 @@ export function createMetrics(sample: () => readonly ModelSample[]) {
       help: 'Energies as the model card defines them: of the best candidate, and of the others',
       labelNames: ['model', 'candidate'],
       buckets: ENERGIES,
+      registers,
+    }),
+    margin: new Histogram({
+      name: 'action_energy_top_margin',
+      help: 'How far the best candidate lies below the second, as the model card defines energies; near 0 the choice is arbitrary',
+      labelNames: ['model'],
+      buckets: MARGINS,
+      registers,
+    }),
+    qualitySamples: new Counter({
+      name: 'action_energy_quality_samples_total',
+      help: 'Requests drawn for live quality: taken, or why not (budget, outstanding, few_chunks, busy, failed)',
+      labelNames: ['model', 'outcome'],
+      registers,
+    }),
+    calibrationProgress: new Gauge({
+      name: 'action_energy_calibration_progress_ratio',
+      help: 'Share of the rows that a running Calibrate or Evaluate has scored; absent when none runs',
+      labelNames: ['model'],
       registers,
     }),
     reloads: new Counter({

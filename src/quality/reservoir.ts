@@ -62,10 +62,11 @@ export class Reservoir<T> {
   #turn(nowMs: number): void {
     if (nowMs < this.#endsMs) return;
     const { windowMs } = this.#options;
-    // after a silence of a whole window what was put aside is too old as well
-    this.#previous = nowMs < this.#endsMs + windowMs ? this.#current : [];
+    // windows follow each other without gaps; after a silence of a whole one nothing is recent any more
+    const follows = nowMs < this.#endsMs + windowMs;
+    this.#previous = follows ? this.#current : [];
     this.#current = [];
     this.#seen = 0;
-    this.#endsMs = nowMs + windowMs;
+    this.#endsMs = (follows ? this.#endsMs : nowMs) + windowMs;
   }
 }

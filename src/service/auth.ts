@@ -6,7 +6,7 @@ import {
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import { Fault, toFault } from '../errors.js';
-import { ADMIN_SERVICE, ENERGY_SERVICE } from '../wire/contract.js';
+import { ADMIN_SERVICE, CALIBRATION_SERVICE, ENERGY_SERVICE } from '../wire/contract.js';
 import { callStatus } from './errors.js';
 import { requestIdOf } from './request-id.js';
 import type { Permission, TokenStore } from './tokens.js';
@@ -28,6 +28,7 @@ function permissionFor(path: string): Permission | 'any' | undefined {
   if (path.startsWith(HEALTH_PREFIX)) return undefined;
   if (path.startsWith(`/${ENERGY_SERVICE}/`)) return 'score';
   if (path.startsWith(`/${ADMIN_SERVICE}/`)) return 'admin';
+  if (path.startsWith(`/${CALIBRATION_SERVICE}/`)) return 'calibrate';
   return 'any';
 }
 

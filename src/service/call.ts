@@ -70,7 +70,7 @@ export async function submitWork(
   metrics: Metrics,
   scope: Scope,
   model: ServedModel,
-  work: Pick<Work, 'contexts' | 'actions'>,
+  work: Pick<Work, 'contexts' | 'actions' | 'hold'>,
   decodeMs: number,
 ): Promise<WorkResult> {
   const { client, owner } = scope.caller;

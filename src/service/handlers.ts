@@ -1,7 +1,9 @@
 /** The methods of the contract, bound to what does them. */
 import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { CalibrateRequest__Output } from '../generated/action_energy/v1/CalibrateRequest.js';
 import type { DropContextRequest__Output } from '../generated/action_energy/v1/DropContextRequest.js';
 import type { EnergyMatrixRequest__Output } from '../generated/action_energy/v1/EnergyMatrixRequest.js';
+import type { GetCalibrationRequest__Output } from '../generated/action_energy/v1/GetCalibrationRequest.js';
 import type { GetModelRequest__Output } from '../generated/action_energy/v1/GetModelRequest.js';
 import type { ListModelsRequest__Output } from '../generated/action_energy/v1/ListModelsRequest.js';
 import type { PutContextRequest__Output } from '../generated/action_energy/v1/PutContextRequest.js';
@@ -9,16 +11,19 @@ import type { ReloadRequest__Output } from '../generated/action_energy/v1/Reload
 import type { ScoreActionsRequest__Output } from '../generated/action_energy/v1/ScoreActionsRequest.js';
 import { contract } from '../wire/contract.js';
 import { withDecodedRequests } from '../wire/request.js';
+import { calibrateModel, evaluateModel, getCalibration, type CalibrationParts } from './calibration.js';
 import { unary, type CallParts } from './call.js';
+import { clientStream } from './client-stream.js';
 import { dropContext, putContext } from './kept-contexts.js';
 import { energyMatrix } from './matrix.js';
 import { getModel, listModels } from './model-messages.js';
 import { scoreActionsStream } from './score-stream.js';
 import { scoreActions, type EnergyParts } from './score.js';
+import { versionInForce } from './served-model.js';
 
-export type HandlerParts = CallParts & EnergyParts;
+export type HandlerParts = CallParts & EnergyParts & CalibrationParts;
 
-/** Adds EnergyService and AdminService. */
+/** Adds EnergyService, CalibrationService and AdminService. */
 export function addServices(server: Server, parts: HandlerParts): void {
   add(server, contract.energy, {
     ScoreActions: unary<ScoreActionsRequest__Output, unknown>(parts, 'ScoreActions', (request, scope) =>
@@ -39,9 +44,22 @@ export function addServices(server: Server, parts: HandlerParts): void {
       getModel(parts, message.name),
     ),
   });
+  add(server, contract.calibration, {
+    Calibrate: clientStream<CalibrateRequest__Output, unknown>(parts, 'Calibrate', (messages, scope) =>
+      calibrateModel(parts, messages, scope),
+    ),
+    Evaluate: clientStream<CalibrateRequest__Output, unknown>(parts, 'Evaluate', (messages, scope) =>
+      evaluateModel(parts, messages, scope),
+    ),
+    GetCalibration: unary<GetCalibrationRequest__Output, unknown>(
+      parts,
+      'GetCalibration',
+      ({ message }, scope) => getCalibration(parts, message.model, scope),
+    ),
+  });
   add(server, contract.admin, {
     Reload: unary<ReloadRequest__Output, unknown>(parts, 'Reload', async ({ message }) => ({
-      models: (await parts.models.reload(message.model)).map(({ version }) => version),
+      models: (await parts.models.reload(message.model)).map(versionInForce),
     })),
   });
 }

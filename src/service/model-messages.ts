@@ -4,6 +4,7 @@ import type { ListModelsResponse } from '../generated/action_energy/v1/ListModel
 import type { Model } from '../generated/action_energy/v1/Model.js';
 import { Fault } from '../errors.js';
 import type { ModelRegistry } from './model-registry.js';
+import { versionInForce } from './served-model.js';
 
 interface ModelParts {
   readonly models: ModelRegistry;
@@ -29,9 +30,9 @@ export function getModel(parts: ModelParts, name: string): Model {
 function modelMessage({ models, limits, contexts }: ModelParts, { name, state, model }: Entry): Model {
   const isDefault = name === models.defaultName;
   if (model === undefined) return { version: { name }, isDefault, state };
-  const { card, version, engine } = model;
+  const { card, engine } = model;
   return {
-    version,
+    version: versionInForce(model),
     isDefault,
     state,
     architecture: card.architecture,
@@ -53,5 +54,6 @@ function modelMessage({ models, limits, contexts }: ModelParts, { name, state, m
       streamOutstanding: limits.streamOutstanding,
       leaseMs: contexts.maxLeaseMs,
     },
+    calibration: model.calibration.message(),
   };
 }

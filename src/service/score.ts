@@ -10,13 +10,15 @@ import type { ScoreActionsResponse } from '../generated/action_energy/v1/ScoreAc
 import type { ScoreOptions__Output } from '../generated/action_energy/v1/ScoreOptions.js';
 import type { Timings } from '../generated/action_energy/v1/Timings.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { energiesFromRaw, probabilities, rank } from '../model/energy.js';
+import { energiesFromRaw, rank } from '../model/energy.js';
+import type { Observed } from '../quality/live-quality.js';
 import { encodeFloat32 } from '../wire/tensor.js';
 import { decodeActions } from './actions-message.js';
 import { submitWork, type Parsed, type Scope } from './call.js';
 import { decodeContext, keptContext, type DecodedContext } from './context-message.js';
 import type { ModelRegistry } from './model-registry.js';
-import { decodeEnergyOptions, decodeTau, isCardEnergy } from './options-message.js';
+import { decodeAnswer } from './calibrated-answer.js';
+import { decodeEnergyOptions, isCardEnergy } from './options-message.js';
 import type { ServedModel } from './served-model.js';
 
 export interface EnergyParts {
@@ -66,27 +68,39 @@ export async function scoreActions(
   const move = ownsMemory && message.context === 'inline';
   const actions = decodeActions('candidates', message.candidates, 1, card, parts.limits, move);
   const energyOptions = decodeEnergyOptions('options.', options?.pool, options?.score, card, actions.steps);
-  const tau = decodeTau('options.tau', options?.tau, card);
-  const { topK, baseline } = decodeSelection(options, actions.candidates);
+  const answer = decodeAnswer(options, energyOptions, card, model.calibration.current);
+  const { topK, baseline, known } = decodeSelection(options, actions.candidates);
   const context = decodeSource(parts, message, model, move);
 
-  const result = await submitWork(
+  const hold = model.quality.wants(actions.steps);
+  const submitted = submitWork(
     parts.metrics,
     scope,
     model,
-    { contexts: [context], actions },
+    { contexts: [context], actions, hold },
     decodeMs + systemClock.nowMs() - scope.startMs,
   );
+  if (hold) submitted.catch(() => model.quality.forgo());
+  const result = await submitted;
 
   const raw = rawOf(result);
+  model.quality.observe({
+    actions,
+    raw,
+    ...(known && { known }),
+    ...(result.held && { held: result.held }),
+  });
   const { energies, steps } = energiesFromRaw(raw, actions.steps, energyOptions);
   const order = rank(energies);
   const best = order[0] ?? 0;
-  if (isCardEnergy(card, energyOptions)) observeEnergies(parts.metrics, model, energies, best);
+  if (isCardEnergy(card, energyOptions)) observeEnergies(parts.metrics, model, energies, order);
   const [kept] = result.kept;
+  const { probabilities, pValues, tau, calibrationVersion } = answer(energies);
   return {
     energies: Array.from(energies),
-    probabilities: Array.from(probabilities(energies, tau)),
+    probabilities: Array.from(probabilities),
+    pValues: Array.from(pValues),
+    tau,
     ranking: Array.from(order.subarray(0, topK)),
     bestIndex: best,
     ...(options?.perStep === true && {
@@ -105,7 +119,7 @@ export async function scoreActions(
         advantage: energies[baseline]! - energies[best]!,
       },
     }),
-    model: model.version,
+    model: { ...model.version, calibrationVersion },
     timings: timingsOf(result, scope),
   };
 }
@@ -142,7 +156,11 @@ function decodeSource(
 function decodeSelection(
   options: ScoreOptions__Output | null | undefined,
   candidates: number,
-): { readonly topK: number; readonly baseline: number | undefined } {
+): {
+  readonly topK: number;
+  readonly baseline: number | undefined;
+  readonly known: Observed['known'] | undefined;
+} {
   const topK = options?.topK ?? 0;
   if (topK > candidates) {
     throw invalid('options.top_k', 'more than there are candidates', {
@@ -157,7 +175,21 @@ function decodeSelection(
       wanted: `below ${candidates}`,
     });
   }
-  return { topK: topK === 0 ? candidates : topK, baseline };
+  return { topK: topK === 0 ? candidates : topK, baseline, known: decodeKnown(options, candidates) };
+}
+
+function decodeKnown(
+  options: ScoreOptions__Output | null | undefined,
+  candidates: number,
+): Observed['known'] | undefined {
+  if (options?.known === undefined) return undefined;
+  const source = options.known === 'expertIndex' ? 'expert' : 'executed';
+  const index = (source === 'expert' ? options.expertIndex : options.executedIndex) ?? 0;
+  if (index < candidates) return { source, index };
+  throw invalid(`options.${source}_index`, 'no such candidate', {
+    found: String(index),
+    wanted: `below ${candidates}`,
+  });
 }
 
 /** Of the candidates that are not the best, at most about this many are observed, evenly spread: it costs 1 us each. */
@@ -167,8 +199,10 @@ function observeEnergies(
   metrics: Metrics,
   { name }: ServedModel,
   energies: Float64Array,
-  best: number,
+  order: Int32Array,
 ): void {
+  const [best = 0, second] = order;
+  if (second !== undefined) metrics.margin.observe({ model: name }, energies[second]! - energies[best]!);
   metrics.energy.observe({ model: name, candidate: 'best' }, energies[best]!);
   const stride = Math.ceil(energies.length / OBSERVED_OTHERS);
   for (let i = 0; i < energies.length; i += stride) {

@@ -1,9 +1,11 @@
 /** One model in service: its bundle, the engine that computes it, the scheduler before that, and the kept contexts. */
 import {
   DEFAULT_BACKGROUND_BUDGET,
+  DEFAULT_BACKGROUND_GRACE_MS,
   DEFAULT_BACKGROUND_QUEUE_BOUNDS,
   DEFAULT_QUEUE_BOUNDS,
 } from '../batching/defaults.js';
+import type { Logger } from 'pino';
 import { systemClock } from '../batching/clock.js';
 import { Scheduler } from '../batching/scheduler.js';
 import type { Config } from '../config/schema.js';
@@ -14,14 +16,21 @@ import type { ModelVersion } from '../generated/action_energy/v1/ModelVersion.js
 import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
+import { seededRandom } from '../calibration/random.js';
+import { LiveQuality } from '../quality/live-quality.js';
+import { ModelCalibration } from './calibration-state.js';
 
 /** Starts a warm engine for a bundle. */
 export type EngineStarter = (bundle: ModelBundle) => Promise<Engine>;
 
 export interface ServedModel {
   readonly name: string;
+  readonly directory: string;
   readonly card: ModelCard;
+  /** Without a calibration: what an answer applied is added to it, answer by answer. */
   readonly version: ModelVersion;
+  readonly calibration: ModelCalibration;
+  readonly quality: LiveQuality;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
   readonly cache: ContextCache;
@@ -31,13 +40,28 @@ export interface ModelParts {
   readonly startEngine: EngineStarter;
   readonly batching: Config['batching'];
   readonly contexts: Config['contexts'];
+  readonly quality: Config['quality'];
   readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** The version with the calibration in force. */
+export function versionInForce({ version, calibration }: ServedModel): ModelVersion {
+  return { ...version, calibrationVersion: calibration.version };
 }
 
 /** Loads a bundle, warms its engine up and puts a scheduler before it. Errors: what the bundle or the engine refuses. */
 export async function startModel(name: string, directory: string, parts: ModelParts): Promise<ServedModel> {
   const { batching, contexts, metrics } = parts;
   const bundle = await loadBundle(directory);
+  const calibration = await ModelCalibration.load(directory, bundle.digest);
+  const { state } = calibration;
+  if (state.state === 'REFUSED') {
+    parts.log.error(
+      { model: name, err: state.fault },
+      'the calibration cannot be used; scores are not calibrated',
+    );
+  }
   const engine = await parts.startEngine(bundle);
   const cache = new ContextCache({
     maxBytes: contexts.bytes,
@@ -58,21 +82,34 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     budget: { tokens: batching.tokens, steps: batching.steps, contexts: batching.contexts },
     backgroundQueue: DEFAULT_BACKGROUND_QUEUE_BOUNDS,
     backgroundBudget: DEFAULT_BACKGROUND_BUDGET,
+    backgroundGraceMs: DEFAULT_BACKGROUND_GRACE_MS,
     observer: {
-      onBatch({ tokens, steps, works, wallMs }) {
+      onBatch({ tokens, steps, works, wallMs, background }) {
+        metrics.engineBusySeconds.inc({ model: name }, wallMs / 1000);
+        if (background) return; // no requests
         metrics.batchTokens.observe({ model: name }, tokens);
         metrics.batchSteps.observe({ model: name }, steps);
         metrics.batchWorks.observe({ model: name }, works);
-        metrics.engineBusySeconds.inc({ model: name }, wallMs / 1000);
       },
-      onReject: (reason) => metrics.rejections.inc({ model: name, reason }),
+      onReject(reason, priority) {
+        if (priority === 'normal') metrics.rejections.inc({ model: name, reason });
+      },
       onDequeue(slackMs) {
         if (slackMs !== Infinity) metrics.deadlineSlackSeconds.observe({ model: name }, slackMs / 1000);
       },
     },
   });
   const version = { name, digest: bundle.digest, calibrationVersion: '' };
-  return { name, card: bundle.card, version, engine, scheduler, cache };
+  const quality = new LiveQuality({
+    card: bundle.card,
+    scheduler,
+    clock: systemClock,
+    random: seededRandom(Date.now(), name),
+    settings: parts.quality,
+    calibration: () => calibration.current,
+    onSample: (outcome) => metrics.qualitySamples.inc({ model: name, outcome }),
+  });
+  return { name, directory, card: bundle.card, version, calibration, quality, engine, scheduler, cache };
 }
 
 /** Lets accepted work finish within `boundMs`, rejects the rest as `unavailable`, and stops the engine. */
@@ -87,11 +124,13 @@ export async function stopModel({ scheduler, engine }: ServedModel, boundMs: num
   await engine.close();
 }
 
-export function sampleOf({ name, scheduler, cache }: ServedModel): ModelSample {
+export function sampleOf({ name, scheduler, cache, quality, calibration }: ServedModel): ModelSample {
   return {
     model: name,
     queueDepth: scheduler.queueDepth,
     queueBytes: scheduler.queueBytes,
     cache: cache.stats,
+    quality: quality.figures(),
+    calibration: { state: calibration.state.state, version: calibration.version },
   };
 }

@@ -68,7 +68,9 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
           startEngine,
           batching: config.batching,
           contexts: config.contexts,
+          quality: config.quality,
           metrics,
+          log,
         }),
       defaultName: config.models.default,
       drainMs: config.lifecycle.drainMs,
@@ -93,6 +95,8 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       models: registry,
       limits,
       contexts: config.contexts,
+      calibration: config.calibration,
+      calibrating: new Set(),
     });
     health.addToServer(server);
     new ReflectionService(contract.packages).addToServer(server);

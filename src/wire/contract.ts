@@ -10,6 +10,7 @@ import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { protoPath as healthProtoPath } from 'grpc-health-check';
 import type { AdminServiceDefinition } from '../generated/action_energy/v1/AdminService.js';
+import type { CalibrationServiceDefinition } from '../generated/action_energy/v1/CalibrationService.js';
 import type { EnergyServiceDefinition } from '../generated/action_energy/v1/EnergyService.js';
 import type { BadRequest } from '../generated/google/rpc/BadRequest.js';
 import type { RetryInfo } from '../generated/google/rpc/RetryInfo.js';
@@ -22,12 +23,14 @@ export const PROTO_ROOT = fileURLToPath(new URL('../../../proto/', import.meta.u
 
 export const ENERGY_SERVICE = 'action_energy.v1.EnergyService';
 export const ADMIN_SERVICE = 'action_energy.v1.AdminService';
+export const CALIBRATION_SERVICE = 'action_energy.v1.CalibrationService';
 
 export interface Contract {
   /** Everything that reflection shows, the health service included. */
   readonly packages: PackageDefinition;
   readonly energy: EnergyServiceDefinition;
   readonly admin: AdminServiceDefinition;
+  readonly calibration: CalibrationServiceDefinition;
   readonly status: MessageTypeDefinition<Status, Status__Output>;
   readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
@@ -38,13 +41,19 @@ export const contract: Contract = load();
 
 function load(): Contract {
   const own = loadSync(
-    ['action_energy/v1/energy.proto', 'action_energy/v1/admin.proto', 'google/rpc/error_details.proto'],
+    [
+      'action_energy/v1/energy.proto',
+      'action_energy/v1/admin.proto',
+      'action_energy/v1/calibration.proto',
+      'google/rpc/error_details.proto',
+    ],
     { includeDirs: [PROTO_ROOT], longs: String, enums: String, defaults: true, oneofs: true },
   );
   return {
     packages: { ...own, ...loadSync(healthProtoPath) },
     energy: own[ENERGY_SERVICE] as ServiceDefinition as EnergyServiceDefinition,
     admin: own[ADMIN_SERVICE] as ServiceDefinition as AdminServiceDefinition,
+    calibration: own[CALIBRATION_SERVICE] as ServiceDefinition as CalibrationServiceDefinition,
     status: own['google.rpc.Status'] as Contract['status'],
     badRequest: own['google.rpc.BadRequest'] as Contract['badRequest'],
     retryInfo: own['google.rpc.RetryInfo'] as Contract['retryInfo'],

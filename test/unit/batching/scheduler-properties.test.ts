@@ -183,7 +183,10 @@ it('settles every work exactly once, computes none in vain, and keeps order, bud
             assert.ok(at >= 0 || (asked === undefined && contexts.every((c) => c.kind === 'kept')));
             if (asked === undefined) continue;
             const wanted = contexts.flatMap((context) => {
-              const first = context.kind === 'inline' ? context.encode.bytes[0]! : ids.get((context as { id: string }).id)!;
+              const first =
+                context.kind === 'inline'
+                  ? context.encode.bytes[0]!
+                  : ids.get((context as { id: string }).id)!;
               return [...asked.values].map((value) => first + value);
             });
             assert.deepEqual([...one.result.raw!], wanted);
@@ -209,7 +212,9 @@ it('settles every work exactly once, computes none in vain, and keeps order, bud
             assert.ok(
               later.every(({ work: { priority }, after }) => priority === 'background' || after === i),
             );
-            assert.ok(fits(size, backgroundBudget) || (members.length === 1 && isIndivisible(members[0]!.work)));
+            assert.ok(
+              fits(size, backgroundBudget) || (members.length === 1 && isIndivisible(members[0]!.work)),
+            );
           } else if (members.length > 1) {
             assert.ok(fits(size, budget));
           }

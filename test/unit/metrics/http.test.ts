@@ -9,6 +9,8 @@ test('metrics and probes over HTTP', async () => {
       model: 'm',
       queueDepth: 3,
       queueBytes: 4096,
+      quality: [],
+      calibration: { state: 'NONE', version: '' },
       cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
     },
   ]);

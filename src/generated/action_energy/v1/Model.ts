@@ -2,6 +2,7 @@
 
 import type { ModelVersion as _action_energy_v1_ModelVersion, ModelVersion__Output as _action_energy_v1_ModelVersion__Output } from '../../action_energy/v1/ModelVersion.js';
 import type { Limits as _action_energy_v1_Limits, Limits__Output as _action_energy_v1_Limits__Output } from '../../action_energy/v1/Limits.js';
+import type { CalibrationStatus as _action_energy_v1_CalibrationStatus, CalibrationStatus__Output as _action_energy_v1_CalibrationStatus__Output } from '../../action_energy/v1/CalibrationStatus.js';
 
 // Original file: proto/action_energy/v1/energy.proto
 
@@ -41,6 +42,7 @@ export interface Model {
   'threads'?: (number);
   'bytesPerToken'?: (number);
   'limits'?: (_action_energy_v1_Limits | null);
+  'calibration'?: (_action_energy_v1_CalibrationStatus | null);
 }
 
 export interface Model__Output {
@@ -57,4 +59,5 @@ export interface Model__Output {
   'threads': (number);
   'bytesPerToken': (number);
   'limits': (_action_energy_v1_Limits__Output | null);
+  'calibration': (_action_energy_v1_CalibrationStatus__Output | null);
 }

@@ -18,6 +18,8 @@ export interface ScoreActionsResponse {
   'model'?: (_action_energy_v1_ModelVersion | null);
   'timings'?: (_action_energy_v1_Timings | null);
   'keepRefused'?: (string);
+  'pValues'?: (number | string)[];
+  'tau'?: (number | string);
 }
 
 export interface ScoreActionsResponse__Output {
@@ -32,4 +34,6 @@ export interface ScoreActionsResponse__Output {
   'model': (_action_energy_v1_ModelVersion__Output | null);
   'timings': (_action_energy_v1_Timings__Output | null);
   'keepRefused': (string);
+  'pValues': (number)[];
+  'tau': (number);
 }

@@ -13,8 +13,14 @@ export interface ScoreOptions {
   'baselineIndex'?: (number);
   'perStep'?: (boolean);
   'logits'?: (boolean);
+  'raw'?: (boolean);
+  'episodeStep'?: (number | string);
+  'executedIndex'?: (number);
+  'expertIndex'?: (number);
   '_tau'?: "tau";
   '_baselineIndex'?: "baselineIndex";
+  '_episodeStep'?: "episodeStep";
+  'known'?: "executedIndex"|"expertIndex";
 }
 
 export interface ScoreOptions__Output {
@@ -26,6 +32,12 @@ export interface ScoreOptions__Output {
   'baselineIndex'?: (number);
   'perStep': (boolean);
   'logits': (boolean);
+  'raw': (boolean);
+  'episodeStep'?: (number);
+  'executedIndex'?: (number);
+  'expertIndex'?: (number);
   '_tau'?: "tau";
   '_baselineIndex'?: "baselineIndex";
+  '_episodeStep'?: "episodeStep";
+  'known'?: "executedIndex"|"expertIndex";
 }

@@ -1,0 +1,348 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { status as Code } from '@grpc/grpc-js';
+import { applyCalibration } from '../../src/calibration/apply.js';
+import { calibrate } from '../../src/calibration/calibrate.js';
+import { memoryColumns } from '../../src/calibration/columns.js';
+import { calibrationData } from '../../src/calibration/data.js';
+import { parseCalibration, saveCalibration } from '../../src/calibration/store.js';
+import type { Calibration } from '../../src/calibration/schema.js';
+import type { CalibrateRequest } from '../../src/generated/action_energy/v1/CalibrateRequest.js';
+import type { ScoreActionsResponse__Output } from '../../src/generated/action_energy/v1/ScoreActionsResponse.js';
+import type { ScoreOptions } from '../../src/generated/action_energy/v1/ScoreOptions.js';
+import { loadBundle } from '../../src/model/bundle.js';
+import { probabilities } from '../../src/model/energy.js';
+import type { Tensor } from '../../src/tensor/tensor.js';
+import { contract } from '../../src/wire/contract.js';
+import {
+  badField,
+  call,
+  failure,
+  goldenContext,
+  row,
+  startTestEngine,
+  tensorMessage,
+  type TestService,
+} from '../support/service.js';
+import {
+  calibrationEnded,
+  calibrationRows,
+  calibrationTensors,
+  exampleTensors,
+  openCalibration,
+  sendCalibration,
+  serveTinyReach,
+} from '../support/tiny-reach.js';
+
+const { Calibrate, Evaluate, GetCalibration } = contract.calibration;
+/** Few bootstrap replicates: no test here is about intervals. */
+const OPTIONS = { replicates: 20 };
+const FILE = 'calibration.json';
+
+let data: ReadonlyMap<string, Tensor>;
+let example: ReadonlyMap<string, Tensor>;
+
+before(async () => {
+  data = await calibrationTensors();
+  example = await exampleTensors();
+});
+
+/** Header and all rows in messages of `size`. */
+function messages(size = 100, rows = 256): CalibrateRequest[] {
+  const list: CalibrateRequest[] = [{ header: { rows, source: 'tiny.safetensors', options: OPTIONS } }];
+  for (let start = 0; start < 256; start += size) {
+    list.push({ rows: calibrationRows(data, start, Math.min(256, start + size)) });
+  }
+  return list;
+}
+
+function score(
+  { client }: TestService,
+  options: ScoreOptions = {},
+  context = 0,
+): Promise<ScoreActionsResponse__Output> {
+  return call(client, contract.energy.ScoreActions, {
+    inline: goldenContext(example, context),
+    candidates: tensorMessage(row(example.get('candidates')!, context)),
+    options,
+  });
+}
+
+describe('Calibrate, then score', () => {
+  let service: Awaited<ReturnType<typeof serveTinyReach>>;
+  before(async () => {
+    service = await serveTinyReach();
+  });
+  after(() => service.close());
+
+  it('is uncalibrated without a calibration, and says so', async () => {
+    const answer = await score(service);
+    assert.equal(answer.model?.calibrationVersion, '');
+    assert.deepEqual(answer.pValues, []);
+    assert.equal(answer.tau, 0.5);
+    const model = await call(service.client, contract.energy.GetModel, {});
+    assert.equal(model.calibration?.state, 'NONE');
+    const error = await failure(call(service.client, GetCalibration, {}));
+    assert.equal(error.code, Code.FAILED_PRECONDITION);
+  });
+
+  it('calibrates through the stream as it does from a file, and applies it without a restart', async () => {
+    const before = await score(service);
+    const response = await sendCalibration(service.client, Calibrate, messages());
+    const { card, weights, digest } = await loadBundle(service.bundle);
+    const engine = await startTestEngine({ card, weights });
+    let offline: Calibration;
+    try {
+      const columns = await calibrationData([memoryColumns('tiny.safetensors', data)], card);
+      offline = await calibrate({ engine, card, weightsDigest: digest, data: columns, ...OPTIONS });
+    } finally {
+      await engine.close();
+    }
+    const tau = offline.scores.readout.temperature.tau;
+    assert.ok(Math.abs(response.figures!.readoutTau - tau) < 1e-4 * tau);
+    assert.equal(response.figures!.fittedRows, offline.data.split.fit_rows);
+    const loss = offline.report.infonce.after.value!;
+    assert.ok(Math.abs(response.figures!.infonceAfter!.value! - loss) < 1e-4);
+
+    const written = parseCalibration(await readFile(path.join(service.bundle, FILE), 'utf8'));
+    assert.equal(written.version, response.model?.calibrationVersion);
+    assert.deepEqual(await readdir(service.bundle), [FILE, 'energy.json', 'weights.safetensors']);
+
+    const answer = await score(service);
+    assert.deepEqual(answer.energies, before.energies);
+    assert.deepEqual(answer.ranking, before.ranking);
+    assert.equal(answer.model?.calibrationVersion, written.version);
+    const wanted = applyCalibration(written, Float64Array.from(answer.energies));
+    assert.deepEqual(answer.probabilities, Array.from(wanted.probabilities));
+    assert.deepEqual(answer.pValues, Array.from(wanted.pValues));
+    assert.equal(answer.tau, written.scores.readout.temperature.tau);
+
+    const get = await call(service.client, GetCalibration, {});
+    assert.deepEqual(parseCalibration(get.calibrationJson), written);
+    const model = await call(service.client, contract.energy.GetModel, {});
+    assert.equal(model.calibration?.state, 'APPLIED');
+    assert.equal(model.version?.calibrationVersion, written.version);
+  });
+
+  it('answers raw when asked: raw, tau, or another pool', async () => {
+    const calibrated = await score(service);
+    const { energies } = calibrated;
+    const asked: [ScoreOptions, number][] = [
+      [{ raw: true }, 0.5],
+      [{ tau: 0.2 }, 0.2],
+      [{ raw: true, tau: 0.3 }, 0.3],
+    ];
+    for (const [options, tau] of asked) {
+      const answer = await score(service, options);
+      assert.deepEqual(answer.energies, energies);
+      assert.deepEqual(answer.pValues, []);
+      assert.equal(answer.model?.calibrationVersion, '');
+      assert.equal(answer.tau, tau);
+      assert.deepEqual(
+        answer.probabilities,
+        Array.from(probabilities(Float64Array.from(energies), tau)),
+        JSON.stringify(options),
+      );
+    }
+    const first = await score(service, { pool: { first: {} } });
+    assert.equal(first.model?.calibrationVersion, '');
+    const mean = await score(service, { pool: { mean: {} } });
+    assert.deepEqual(mean.probabilities, calibrated.probabilities);
+    const putContext = await call(service.client, contract.energy.PutContext, {
+      context: goldenContext(example, 0),
+    });
+    assert.equal(putContext.model?.calibrationVersion, '');
+  });
+
+  it('calibrates the logit score and compares with experts at that time of the episode', async () => {
+    const calibration = parseCalibration(await readFile(path.join(service.bundle, FILE), 'utf8'));
+    const answer = await score(service, { score: 'LOGIT', episodeStep: 0 });
+    const wanted = applyCalibration(calibration, Float64Array.from(answer.energies), {
+      score: 'logit',
+      episodeStep: 0,
+    });
+    assert.deepEqual(answer.pValues, Array.from(wanted.pValues));
+    assert.equal(answer.tau, calibration.scores.logit.temperature.tau);
+    const error = await failure(score(service, { episodeStep: NaN }));
+    assert.equal(badField(error), 'options.episode_step');
+  });
+
+  it('evaluates under the calibration in force and writes nothing', async () => {
+    const file = path.join(service.bundle, FILE);
+    const before = await readFile(file, 'utf8');
+    const response = await sendCalibration(service.client, Evaluate, messages(17));
+    assert.equal(response.model?.calibrationVersion, parseCalibration(before).version);
+    assert.equal(response.figures?.reportedRows, 256);
+    const report = JSON.parse(response.reportJson) as Calibration['report'];
+    assert.equal(report.rows, 256);
+    assert.equal(await readFile(file, 'utf8'), before);
+  });
+
+  it('leaves the old calibration and no file behind when the stream breaks', async () => {
+    const file = path.join(service.bundle, FILE);
+    const before = await readFile(file, 'utf8');
+    const { stream, answer } = openCalibration(service.client, Calibrate);
+    for (const message of messages().slice(0, 2)) stream.write(message);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    stream.cancel();
+    assert.equal((await failure(answer)).code, Code.CANCELLED);
+    await calibrationEnded(service.client);
+    // cancelled while it computes: everything was sent
+    const late = openCalibration(service.client, Calibrate);
+    for (const message of messages()) late.stream.write(message);
+    late.stream.end();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    late.stream.cancel();
+    assert.equal((await failure(late.answer)).code, Code.CANCELLED);
+    await calibrationEnded(service.client);
+    assert.equal(await readFile(file, 'utf8'), before);
+    assert.deepEqual(await readdir(service.spool), []);
+    const again = await sendCalibration(service.client, Calibrate, messages());
+    assert.equal(again.model?.calibrationVersion, parseCalibration(before).version);
+  });
+
+  it('takes one calibration of a model at a time', async () => {
+    const first = openCalibration(service.client, Evaluate);
+    first.stream.write({ header: { rows: 256 } });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const error = await failure(sendCalibration(service.client, Calibrate, messages()));
+    assert.equal(error.code, Code.RESOURCE_EXHAUSTED);
+    first.stream.cancel();
+    await failure(first.answer);
+    await calibrationEnded(service.client);
+  });
+});
+
+describe('what Calibrate refuses', () => {
+  let service: Awaited<ReturnType<typeof serveTinyReach>>;
+  before(async () => {
+    service = await serveTinyReach();
+  });
+  after(() => service.close());
+
+  const refusals: [string, (rows: ReturnType<typeof calibrationRows>) => CalibrateRequest[], string][] = [
+    ['no header', (rows) => [{ rows }], 'part'],
+    ['no rows declared', () => [{ header: {} }], 'header.rows'],
+    ['a bad batch', () => [{ header: { rows: 9, options: { batch: 1 } } }], 'header.options.batch'],
+    ['a second header', () => [{ header: { rows: 9 } }, { header: { rows: 9 } }], 'part'],
+    ['fewer rows than declared', (rows) => [{ header: { rows: 99 } }, { rows }], 'header.rows'],
+    ['more rows than declared', (rows) => [{ header: { rows: 3 } }, { rows }], 'header.rows'],
+    [
+      'other columns in the second message',
+      (rows) => [{ header: { rows: 99 } }, { rows }, { rows: { ...rows, taskId: [] } }],
+      'rows.task_id',
+    ],
+    [
+      'offsets that do not fit',
+      (rows) => [{ header: { rows: 99 } }, { rows: { ...rows, offsets: [0, 3, 3] } }],
+      'rows.offsets[2]',
+    ],
+    [
+      'an id that is none',
+      (rows) => [{ header: { rows: 99 } }, { rows: { ...rows, episodeId: [0.5] } }],
+      'rows.episode_id[0]',
+    ],
+  ];
+  for (const [name, make, field] of refusals) {
+    it(name, async () => {
+      const error = await failure(
+        sendCalibration(service.client, Calibrate, make(calibrationRows(data, 0, 8))),
+      );
+      assert.equal(error.code, Code.INVALID_ARGUMENT, error.details);
+      assert.equal(badField(error), field);
+    });
+  }
+
+  it('data of another model, at the first rows and by name', async () => {
+    const { stream, answer } = openCalibration(service.client, Calibrate);
+    const rows = calibrationRows(data, 0, 8);
+    const { actions } = rows;
+    stream.write({ header: { rows: 256 } });
+    stream.write({ rows: { ...rows, actions: { ...actions!, shape: [8, 7, 8] } } });
+    // not ended: the answer must come all the same
+    const error = await failure(answer);
+    assert.equal(error.code, Code.INVALID_ARGUMENT);
+    assert.match(error.details, /actions.*\[8, 7, 8\].*7/);
+  });
+
+  it('keeps rows with ragged contexts apart', async () => {
+    const mask = data.get('pad_mask')!;
+    const hidden = data.get('hidden')!;
+    const [, S, D] = hidden.shape as [number, number, number];
+    const token = D * 2;
+    // every row without its last `cut` tokens, in messages of 64
+    const list: CalibrateRequest[] = [{ header: { rows: 256, options: OPTIONS } }];
+    for (let start = 0; start < 256; start += 64) {
+      const parts: Uint8Array[] = [];
+      const masks: Uint8Array[] = [];
+      const offsets = [0];
+      for (let i = start; i < start + 64; i++) {
+        const length = S - (i % 2); // the last token of odd rows is not sent
+        parts.push(hidden.bytes.subarray(i * S * token, i * S * token + length * token));
+        masks.push(mask.bytes.subarray(i * S, i * S + length));
+        offsets.push(offsets.at(-1)! + length);
+      }
+      const tokens = offsets.at(-1)!;
+      const rows = calibrationRows(data, start, start + 64);
+      list.push({
+        rows: {
+          ...rows,
+          offsets,
+          hidden: { dtype: 'BFLOAT16', shape: [tokens, D], data: Buffer.concat(parts) },
+          padMask: { dtype: 'BOOL', shape: [tokens], data: Buffer.concat(masks) },
+        },
+      });
+    }
+    const response = await sendCalibration(service.client, Evaluate, list);
+    assert.equal(response.model?.calibrationVersion, '');
+    assert.equal(response.figures!.reportedRows + response.figures!.fittedRows, 256);
+    assert.ok(response.figures!.top1!.value! > 0.8);
+    assert.deepEqual(await readdir(service.bundle), ['energy.json', 'weights.safetensors']);
+  });
+});
+
+describe("another model's calibration", () => {
+  it('is refused, GetModel says so, and scoring goes on uncalibrated', async () => {
+    const donor = await serveTinyReach();
+    let calibration: Calibration;
+    try {
+      await sendCalibration(donor.client, Calibrate, messages());
+      calibration = parseCalibration(await readFile(path.join(donor.bundle, FILE), 'utf8'));
+    } finally {
+      await donor.close();
+    }
+    const foreign = {
+      ...calibration,
+      model: { ...calibration.model, weights_digest: 'ab'.repeat(32) },
+    };
+    const service = await serveTinyReach({ 'metrics-address': '127.0.0.1:0' }, async (bundle) => {
+      await saveCalibration(bundle, foreign);
+    });
+    try {
+      const model = await call(service.client, contract.energy.GetModel, {});
+      assert.equal(model.calibration?.state, 'REFUSED');
+      assert.match(model.calibration?.problem ?? '', /another model's calibration/);
+      const answer = await score(service);
+      assert.equal(answer.model?.calibrationVersion, '');
+      assert.deepEqual(answer.pValues, []);
+      const metrics = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
+      assert.match(
+        metrics,
+        /action_energy_calibration_info\{model="tiny-reach",state="REFUSED",version=""\} 1/,
+      );
+      // the right one comes with the next reload
+      await saveCalibration(service.bundle, calibration);
+      const reloaded = await call(service.client, contract.admin.Reload, { model: 'tiny-reach' });
+      assert.equal(reloaded.models[0]?.calibrationVersion, calibration.version);
+      assert.equal((await score(service)).model?.calibrationVersion, calibration.version);
+      // a damaged one is refused as well
+      await writeFile(path.join(service.bundle, FILE), '{"format": 1');
+      await service.server.reload();
+      assert.equal((await score(service)).model?.calibrationVersion, '');
+    } finally {
+      await service.close();
+    }
+  });
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { seededRandom } from '../../../src/calibration/random.js';
+import { LiveQuality, type QualitySettings, type SampleOutcome } from '../../../src/quality/live-quality.js';
+import { smallCard } from '../../support/bundles.js';
+import { settled } from '../../support/fake-clock.js';
+import { bench, inline, work, type Bench } from '../batching/work-builder.js';
+
+/** One step of one dim, linear readout: an energy is first byte + action, as the fake engine computes it. */
+const card = smallCard({ action_dim: 1, chunk: 1, readout: { kind: 'linear' } });
+const SETTINGS: QualitySettings = { share: 1, negatives: 4, chunksPerSecond: 1e6, patienceMs: 50 };
+
+interface Live extends Bench {
+  readonly quality: LiveQuality;
+  readonly outcomes: SampleOutcome[];
+  /** One request of one client, as the service makes it. */
+  score(values: number[], known?: { source: 'expert' | 'executed'; index: number }): Promise<void>;
+}
+
+function live(changes: Partial<QualitySettings> = {}): Live {
+  const all = bench({ backgroundGraceMs: 5 });
+  const outcomes: SampleOutcome[] = [];
+  const quality = new LiveQuality({
+    card,
+    scheduler: all.scheduler,
+    clock: all.clock,
+    random: seededRandom(1),
+    settings: { ...SETTINGS, ...changes },
+    calibration: () => undefined,
+    onSample: (outcome) => outcomes.push(outcome),
+  });
+  return {
+    ...all,
+    quality,
+    outcomes,
+    async score(values, known) {
+      const actions = { values: Float32Array.from(values), candidates: values.length, steps: 1 };
+      const hold = quality.wants(1);
+      const submitted = all.scheduler.submit(work({ contexts: [inline(10, 2)], actions, hold }));
+      const result = await submitted;
+      quality.observe({
+        actions,
+        raw: result.raw!,
+        ...(known && { known }),
+        ...(result.held && { held: result.held }),
+      });
+    },
+  };
+}
+
+/** Enough requests for negatives, and time for whatever they sample. */
+async function fill({ score, clock }: Live): Promise<void> {
+  for (const value of [10, 20, 30, 40]) {
+    const scored = score([value]);
+    await clock.advance(200);
+    await scored;
+  }
+}
+
+describe('live quality', () => {
+  it('scores a sample without encoding again, in the idle time, and leaves nothing in the engine', async () => {
+    const all = live();
+    await fill(all);
+    const encoded = all.engine.batches.flatMap(({ encode }) => encode).length;
+    const done = all.score([1, 0, 5], { source: 'expert', index: 1 });
+    await all.clock.advance(100);
+    await done;
+    assert.equal(all.engine.batches.flatMap(({ encode }) => encode).length, encoded + 1);
+    assert.equal(all.outcomes.at(-1), 'taken');
+    assert.equal(all.engine.slots.size, 0);
+    assert.equal(all.cache.stats.bytes, 0);
+    const { row } = all.quality.figures().find(({ source }) => source === 'expert')!;
+    assert.equal(row?.positive, 2);
+    assert.equal(row?.negative, 2 + (10 + 20 + 30 + 40) / 4);
+    assert.equal(row?.accuracy, 1);
+  });
+
+  it('compares the chunk that the caller names, by source', async () => {
+    const all = live();
+    await fill(all);
+    for (const [source, index] of [
+      ['expert', 2],
+      ['executed', 1],
+    ] as const) {
+      const done = all.score([1, 3, 5], { source, index });
+      await all.clock.advance(100);
+      await done;
+      const { row } = all.quality.figures().find((each) => each.source === source)!;
+      assert.equal(row?.positive, 2 + [1, 3, 5][index]!);
+    }
+  });
+
+  it('waits out the grace and drops the sample when the engine stays busy', async () => {
+    const all = live();
+    await fill(all);
+    const done = all.score([1, 2]);
+    // requests that follow each other: the engine is never idle for the grace
+    const others: Promise<unknown>[] = [];
+    for (let i = 0; i < 30; i++) {
+      await all.clock.advance(4);
+      others.push(all.scheduler.submit(work({ contexts: [inline(3, 1)] })));
+    }
+    assert.equal(all.outcomes.at(-1), 'busy');
+    assert.equal(all.reports.filter(({ background }) => background).length, 2, 'only those of the filling');
+    await all.clock.advance(500);
+    await Promise.all([done, ...others]);
+    assert.equal(all.engine.slots.size, 0);
+  });
+
+  it('holds one context at a time', async () => {
+    const all = live();
+    await fill(all);
+    const both = [all.score([1]), all.score([2])];
+    await all.clock.advance(500);
+    await Promise.all(both);
+    assert.deepEqual(all.outcomes.slice(-2).sort(), ['outstanding', 'taken']);
+    assert.equal(all.engine.slots.size, 0);
+  });
+
+  it('leaves out near-duplicates, and says when nothing is left', async () => {
+    const all = live();
+    for (let i = 0; i < 6; i++) {
+      const done = all.score([7]);
+      await all.clock.advance(200);
+      await done;
+    }
+    assert.deepEqual(new Set(all.outcomes), new Set(['few_chunks']));
+    assert.equal(all.engine.slots.size, 0);
+  });
+
+  it('does nothing at share 0', async () => {
+    const all = live({ share: 0 });
+    await fill(all);
+    assert.deepEqual(all.outcomes, []);
+    assert.ok(all.quality.figures().every(({ row }) => row === undefined));
+    assert.equal(all.reports.length, 4);
+  });
+
+  it('gives the context up when its request was cancelled', async () => {
+    const all = live();
+    await fill(all);
+    assert.ok(all.quality.wants(1));
+    const abort = new AbortController();
+    const submitted = all.scheduler.submit(work({ signal: abort.signal, hold: true }));
+    abort.abort();
+    await assert.rejects(submitted);
+    all.quality.forgo();
+    await all.clock.advance(500);
+    await settled();
+    assert.equal(all.engine.slots.size, 0);
+    assert.ok(all.quality.wants(1), 'the next one is free to be taken');
+  });
+});
