@@ -31,14 +31,14 @@ export async function writeGoldenBundles(directory: string, names: readonly Gold
   }
 }
 
-/** Serves the bundles in `models` on a free port. */
+/** Serves the bundles in `models` on a free port; without live quality, whose samples are drawn at random. */
 export function startTestServer(
   models: string,
   flags: Flags = {},
   engine: (bundle: ModelBundle) => Promise<Engine> = startTestEngine,
 ): Promise<RunningServer> {
   const config = loadConfig({
-    flags: { models, address: '127.0.0.1:0', 'metrics-address': 'none', ...flags },
+    flags: { models, address: '127.0.0.1:0', 'metrics-address': 'none', 'quality-share': '0', ...flags },
   });
   return startServer(config, { log: pino({ level: 'silent' }), startEngine: engine });
 }

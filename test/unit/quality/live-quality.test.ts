@@ -49,10 +49,10 @@ function live(changes: Partial<QualitySettings> = {}): Live {
 }
 
 /** Enough requests for negatives, and time for whatever they sample. */
-async function fill({ score, clock }: Live): Promise<void> {
+async function fill(all: Live): Promise<void> {
   for (const value of [10, 20, 30, 40]) {
-    const scored = score([value]);
-    await clock.advance(200);
+    const scored = all.score([value]);
+    await all.clock.advance(200);
     await scored;
   }
 }
