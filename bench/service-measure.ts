@@ -7,7 +7,7 @@ import { summarize, type LatencySummary } from '../src/client/latency.js';
 import type { Engine, EngineBatch } from '../src/engine/engine.js';
 import { Fault } from '../src/errors.js';
 import { runClosedLoop, type ClosedLoopResult } from './load.js';
-import { cpuSeconds, readMetrics, type ServerProcess } from './service-process.js';
+import { cpuSeconds, readMetrics, type ServerProcess } from '../test/support/server-process.js';
 import { candidates, context, freshBatch, keepBatch, keptBatch } from './service-workload.js';
 import { pause } from './statistics.js';
 

@@ -22,7 +22,7 @@ import {
   type Pace,
   type UploadRow,
 } from './service-measure.js';
-import { startServerProcess } from './service-process.js';
+import { startServerProcess } from '../test/support/server-process.js';
 import { markdownTable, verdict } from './table.js';
 
 const { values: flags } = parseArgs({

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 /** A D 4096 model is warm in a few seconds; a busy machine takes longer. */
 const START_TIMEOUT_MS = 120_000;
 
@@ -28,10 +28,13 @@ export interface ServerProcess {
 }
 
 /** Resolves when the server listens. Errors: one that exits before, with what it printed. */
-export async function startServerProcess(args: readonly string[]): Promise<ServerProcess> {
+export async function startServerProcess(
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    [MAIN, 'serve', '--address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0', ...args],
+    [...nodeArgs, MAIN, 'serve', '--address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0', ...args],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const exited = once(child, 'exit').then(([code, signal]) => ({
