@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { EnergyClient } from '../src/client/client.js';
+import type { EnergyClient } from '../src/client/client.js';
 import { summarize, type LatencySummary } from '../src/client/latency.js';
 import type { Engine, EngineBatch } from '../src/engine/engine.js';
 import { Fault } from '../src/errors.js';
 import { runClosedLoop, type ClosedLoopResult } from './load.js';
+import { LoadClient, scoreMessage } from './service-load.js';
 import { cpuSeconds, readMetrics, type ServerProcess } from '../test/support/server-process.js';
 import { candidates, context, freshBatch, keepBatch, keptBatch } from './service-workload.js';
 import { pause } from './statistics.js';
@@ -21,10 +22,10 @@ const LEASE_MS = 3_600_000;
 
 export interface Subjects {
   readonly server: ServerProcess;
-  readonly client: EnergyClient;
+  readonly load: LoadClient;
   readonly engine: Engine;
-  /** Of the context that the server keeps. */
-  readonly contextId: string;
+  /** The requests of each kind. */
+  readonly messages: Readonly<Record<Kind, Buffer>>;
 }
 
 export interface Pace {
@@ -34,16 +35,14 @@ export interface Pace {
 }
 
 /** Encodes the context that is kept, on both sides. */
-export async function prepare(parts: Omit<Subjects, 'contextId'>): Promise<Subjects> {
-  const put = await parts.client.putContext({ context, leaseMs: LEASE_MS });
+export async function prepare(client: EnergyClient, parts: Omit<Subjects, 'messages'>): Promise<Subjects> {
+  const { context: kept } = await client.putContext({ context, leaseMs: LEASE_MS });
   await parts.engine.run(keepBatch);
-  return { ...parts, contextId: put.context!.contextId };
-}
-
-function request({ client, contextId }: Subjects, kind: Kind): () => Promise<unknown> {
-  return kind === 'fresh'
-    ? () => client.score({ inline: context, candidates })
-    : () => client.score({ contextId, candidates });
+  const messages = {
+    fresh: scoreMessage({ inline: context, candidates }),
+    kept: scoreMessage({ contextId: kept!.contextId, candidates }),
+  };
+  return { ...parts, messages };
 }
 
 function engineRun(engine: Engine, batch: EngineBatch): () => Promise<void> {
@@ -67,7 +66,9 @@ export async function measureLatency(subjects: Subjects, kind: Kind, pace: Pace)
   for (let round = 0; round < pace.rounds; round++) {
     engine.push(...(await runClosedLoop(1, pace.turnMs, runEngine)).latenciesMs);
     await pause();
-    service.push(...(await runClosedLoop(1, pace.turnMs, request(subjects, kind))).latenciesMs);
+    service.push(
+      ...(await runClosedLoop(1, pace.turnMs, () => subjects.load.send(subjects.messages[kind]))).latenciesMs,
+    );
     await pause();
   }
   return { kind, service: summarize(service), engine: summarize(engine) };
@@ -109,7 +110,7 @@ export async function measureLoad(
     await pause();
     await readMetrics(server); // each reading begins a new window of the event loop's lag
     const result = await metered(usage, server, () =>
-      runClosedLoop(concurrency, 2 * pace.turnMs, request(subjects, kind)),
+      runClosedLoop(concurrency, 2 * pace.turnMs, () => subjects.load.send(subjects.messages[kind])),
     );
     const metrics = await readMetrics(server);
     loopLagP99Ms = Math.max(loopLagP99Ms, 1000 * (metrics.get('nodejs_eventloop_lag_p99_seconds') ?? NaN));
@@ -158,15 +159,16 @@ export interface UploadRow {
 }
 
 /** From the call to the refusal of a request that has a whole context and no candidates: nothing is computed. */
-export async function measureUpload({ client }: Subjects, pace: Pace): Promise<UploadRow> {
+export async function measureUpload({ load }: Subjects, pace: Pace): Promise<UploadRow> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('./service-stock.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [port] = (await once(child.stdout, 'data')) as [Buffer];
-  const stock = await EnergyClient.open({ address: `127.0.0.1:${port.toString().trim()}` });
+  const stock = await LoadClient.open(`127.0.0.1:${port.toString().trim()}`);
+  const message = scoreMessage({ inline: context });
   const row = { service: [] as number[], stock: [] as number[] };
-  const refused = async (to: EnergyClient): Promise<void> => {
-    const fault = await to.score({ inline: context }).then(
+  const refused = async (to: LoadClient): Promise<void> => {
+    const fault = await to.send(message).then(
       () => undefined,
       (error: unknown) => error,
     );
@@ -175,7 +177,7 @@ export async function measureUpload({ client }: Subjects, pace: Pace): Promise<U
   try {
     for (let round = 0; round <= pace.rounds; round++) {
       for (const [to, into] of [
-        [client, row.service],
+        [load, row.service],
         [stock, row.stock],
       ] as const) {
         const { latenciesMs } = await runClosedLoop(1, pace.turnMs / 2, () => refused(to));

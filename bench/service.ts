@@ -12,6 +12,7 @@ import { startEngine } from '../src/engine/start.js';
 import { saveBundle } from '../src/model/bundle.js';
 import { benchModel, REFERENCE_SIZE } from './random-model.js';
 import { saveResult } from './results.js';
+import { LoadClient } from './service-load.js';
 import {
   measureLatency,
   measureLoad,
@@ -64,18 +65,20 @@ async function measure(pace: Pace): Promise<Results> {
     const server = await startServerProcess(['--models', directory, ...common]);
     const engine = await startEngine({ card, weights }, { provider: 'cpu', threads: Number(flags.threads) });
     const client = await EnergyClient.open({ address: server.address });
+    const load = await LoadClient.open(server.address);
     try {
-      const subjects = await prepare({ server, client, engine });
+      const subjects = await prepare(client, { server, load, engine });
       const latency: LatencyRow[] = [];
-      const load: LoadRow[] = [];
+      const loaded: LoadRow[] = [];
       for (const kind of ['fresh', 'kept'] as const) {
         latency.push(await measureLatency(subjects, kind, pace));
         for (const concurrency of CONCURRENCIES) {
-          load.push(await measureLoad(subjects, kind, concurrency, pace));
+          loaded.push(await measureLoad(subjects, kind, concurrency, pace));
         }
       }
-      return { latency, load, upload: await measureUpload(subjects, pace) };
+      return { latency, load: loaded, upload: await measureUpload(subjects, pace) };
     } finally {
+      load.close();
       client.close();
       await engine.close();
       await server.stop();
@@ -165,7 +168,7 @@ const table = [
   latencyTable(results.latency),
   loadTable(results.load),
   uploadTable(results.upload),
-  `D 4096, S 600 with 60 masked, bfloat16, N 16, H 8; engine threads ${flags.threads}. The loop's lag holds the 10 ms of its own timer.`,
+  `D 4096, S 600 with 60 masked, bfloat16, N 16, H 8; engine threads ${flags.threads}. The load sends messages that it made beforehand. The loop's lag holds the 10 ms of its own timer.`,
 ].join('\n\n');
 process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : `${table}\n`);
 if (flags.save) await saveResult('service', { command: 'npm run bench:service', table });
