@@ -186,7 +186,7 @@ export async function measureUpload({ load }: Subjects, pace: Pace): Promise<Upl
     }
   } finally {
     stock.close();
-    child.kill('SIGTERM');
+    child.kill('SIGKILL');
   }
   return { service: summarize(row.service), stock: summarize(row.stock) };
 }

@@ -68,17 +68,18 @@ export async function runTraffic(
 }
 
 function keptStep(client: EnergyClient, requests: RandomRequests): Step {
-  const contexts: { context: ClientContext; uses: number }[] = [];
+  const contexts = new Map<number, { context: ClientContext; uses: number }>();
   let turn = 0;
   return async () => {
     const place = turn++ % CONTEXTS;
-    const held = (contexts[place] ??= {
+    const held = contexts.get(place) ?? {
       context: new ClientContext(client, requests.context, { model: '' }),
       uses: 0,
-    });
+    };
+    contexts.set(place, held);
     await held.context.score({ candidates: requests.score(turn).candidates! });
     if (++held.uses < USES) return;
-    delete contexts[place];
+    contexts.delete(place);
     if (turn % 2 === 0) await held.context.drop(); // the others are left to their leases
   };
 }
