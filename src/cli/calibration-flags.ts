@@ -17,8 +17,13 @@ export interface PassFlags extends EngineFlags {
 }
 
 export function passFlags(command: Command): Command {
+  return passOptionFlags(engineFlags(command));
+}
+
+/** The flags of a pass wherever it runs. */
+export function passOptionFlags(command: Command): Command {
   const { batch, seed, replicates, nearDuplicate } = CALIBRATE_DEFAULTS;
-  return engineFlags(command)
+  return command
     .option('--batch <count>', 'contexts and chunks compared with each other (B)', whole(2), batch)
     .option(
       '--seed <number>',

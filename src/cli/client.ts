@@ -1,6 +1,7 @@
 /** `action-energy client`: what a person or a script asks of a running server. */
 import { Command } from 'commander';
 import { clientBenchCommand } from './client-bench.js';
+import { clientCalibrateCommand, clientEvaluateCommand } from './client-calibrate.js';
 import { clientHealthCommand } from './client-health.js';
 import { clientScoreCommand } from './client-score.js';
 
@@ -9,6 +10,8 @@ export function clientCommand(): Command {
     .description('talk to a running server')
     .helpGroup('Service:')
     .addCommand(clientScoreCommand())
+    .addCommand(clientCalibrateCommand())
+    .addCommand(clientEvaluateCommand())
     .addCommand(clientHealthCommand())
     .addCommand(clientBenchCommand());
 }

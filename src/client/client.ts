@@ -1,10 +1,13 @@
 /** A typed client of one server, one connection. Messages are those of `proto/action_energy/v1`; errors are faults. */
 import { Client, type Metadata } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
+import type { CalibrateResponse__Output } from '../generated/action_energy/v1/CalibrateResponse.js';
 import type { DropContextRequest } from '../generated/action_energy/v1/DropContextRequest.js';
 import type { DropContextResponse__Output } from '../generated/action_energy/v1/DropContextResponse.js';
 import type { EnergyMatrixRequest } from '../generated/action_energy/v1/EnergyMatrixRequest.js';
 import type { EnergyMatrixResponse__Output } from '../generated/action_energy/v1/EnergyMatrixResponse.js';
+import type { EvaluateResponse__Output } from '../generated/action_energy/v1/EvaluateResponse.js';
+import type { GetCalibrationResponse__Output } from '../generated/action_energy/v1/GetCalibrationResponse.js';
 import type { Model__Output } from '../generated/action_energy/v1/Model.js';
 import type { PutContextRequest } from '../generated/action_energy/v1/PutContextRequest.js';
 import type { PutContextResponse__Output } from '../generated/action_energy/v1/PutContextResponse.js';
@@ -13,6 +16,7 @@ import type { ScoreActionsRequest } from '../generated/action_energy/v1/ScoreAct
 import type { ScoreActionsResponse__Output } from '../generated/action_energy/v1/ScoreActionsResponse.js';
 import { contract, ENERGY_SERVICE } from '../wire/contract.js';
 import { callUnary, type CallSettings, type UnaryMethod } from './call.js';
+import { uploadCalibration, type CalibrationUpload } from './calibration.js';
 import { channelParts, type ChannelTarget } from './channel.js';
 import { openScoreStream, type ScoreStream } from './stream.js';
 
@@ -76,6 +80,27 @@ export class EnergyClient {
     const service = model === undefined ? '' : `${ENERGY_SERVICE}/${model}`;
     const { status } = await this.#call(methods.Check, { service }, settings);
     return HEALTH_STATUSES[status] ?? 'UNKNOWN';
+  }
+
+  /** Fits, writes and applies a calibration. Needs the `calibrate` permission. Errors: those of the data too. */
+  calibrate(
+    upload: CalibrationUpload,
+    settings?: Pick<CallSettings, 'timeoutMs' | 'signal'>,
+  ): Promise<CalibrateResponse__Output> {
+    return uploadCalibration(this.#channel, contract.calibration.Calibrate, upload, this.#metadata, settings);
+  }
+
+  /** A report; writes and applies nothing. */
+  evaluate(
+    upload: CalibrationUpload,
+    settings?: Pick<CallSettings, 'timeoutMs' | 'signal'>,
+  ): Promise<EvaluateResponse__Output> {
+    return uploadCalibration(this.#channel, contract.calibration.Evaluate, upload, this.#metadata, settings);
+  }
+
+  /** The calibration in force. Errors: `precondition` without one. */
+  getCalibration(model: string, settings?: CallSettings): Promise<GetCalibrationResponse__Output> {
+    return this.#call(contract.calibration.GetCalibration, { model }, settings);
   }
 
   /** A stream for a control loop; `timeoutMs` ends the whole of it. */

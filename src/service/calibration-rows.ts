@@ -41,12 +41,11 @@ export function decodeRows(message: CalibrationRows__Output, firstToken: number)
 }
 
 function numbers(name: string, values: readonly number[]): Tensor {
-  const whole = name !== 'step';
-  const bad = values.findIndex((value) => !(whole ? Number.isSafeInteger(value) : Number.isFinite(value)));
+  const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
-    throw invalid(`rows.${name}[${bad}]`, whole ? 'not an id' : 'not a time', {
+    throw invalid(`rows.${name}[${bad}]`, 'not a number', {
       found: String(values[bad]),
-      wanted: whole ? 'a whole number below 2^53' : 'a finite number',
+      wanted: 'a finite number',
     });
   }
   return { dtype: 'float64', shape: [values.length], bytes: bytesOf(Float64Array.from(values)) };

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { status as Code } from '@grpc/grpc-js';
+import { Metadata, status as Code } from '@grpc/grpc-js';
 import { applyCalibration } from '../../src/calibration/apply.js';
 import { calibrate } from '../../src/calibration/calibrate.js';
 import { memoryColumns } from '../../src/calibration/columns.js';
@@ -16,7 +17,9 @@ import { loadBundle } from '../../src/model/bundle.js';
 import { probabilities } from '../../src/model/energy.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
+import { runCli } from '../support/cli.js';
 import {
+  addressOf,
   badField,
   call,
   failure,
@@ -27,9 +30,11 @@ import {
   type TestService,
 } from '../support/service.js';
 import {
+  CALIBRATION_FILE,
   calibrationEnded,
   calibrationRows,
   calibrationTensors,
+  EXAMPLE_FILE,
   exampleTensors,
   openCalibration,
   sendCalibration,
@@ -215,6 +220,85 @@ describe('Calibrate, then score', () => {
   });
 });
 
+describe('action-energy client calibrate', () => {
+  it('calibrates a running server from a file, and evaluates under it', async () => {
+    const service = await serveTinyReach();
+    try {
+      const address = ['--address', addressOf(service.server)];
+      const calibrated = await runCli('client', 'calibrate', ...address, CALIBRATION_FILE);
+      assert.equal(calibrated.code, 0, calibrated.stderr);
+      const answer = await score(service);
+      const version = answer.model?.calibrationVersion ?? '';
+      assert.match(calibrated.stdout, new RegExp(`^tiny-reach: calibration ${version} is in force`));
+      const evaluated = await runCli('client', 'evaluate', ...address, '--json', CALIBRATION_FILE);
+      const { calibration, report } = JSON.parse(evaluated.stdout) as {
+        calibration: string;
+        report: Calibration['report'];
+      };
+      assert.equal(calibration, version);
+      assert.equal(report.rows, 256);
+      const wrong = await runCli('client', 'calibrate', ...address, EXAMPLE_FILE);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.stderr, /candidates: unknown key/);
+    } finally {
+      await service.close();
+    }
+  });
+});
+
+describe('the calibrate permission', () => {
+  it('is needed for all three methods, and suffices', async () => {
+    const [scorer, calibrator] = ['scorer-token-0123456789', 'calibrator-token-0123456789'];
+    const directory = await mkdtemp(path.join(tmpdir(), 'action-energy-tokens-'));
+    const file = path.join(directory, 'tokens.yaml');
+    await writeFile(
+      file,
+      `tokens:\n  - { name: s, token: ${scorer}, permissions: [score, admin] }\n  - { name: c, token: ${calibrator}, permissions: [calibrate] }\n`,
+    );
+    const service = await serveTinyReach({ 'tokens-file': file });
+    const bearer = (token: string): Metadata => {
+      const metadata = new Metadata();
+      metadata.set('authorization', `Bearer ${token}`);
+      return metadata;
+    };
+    try {
+      for (const [token, code] of [
+        [scorer, Code.PERMISSION_DENIED],
+        [calibrator, Code.FAILED_PRECONDITION],
+      ] as const) {
+        const error = await failure(call(service.client, GetCalibration, {}, { metadata: bearer(token) }));
+        assert.equal(error.code, code);
+      }
+      for (const method of [Calibrate, Evaluate]) {
+        const denied = openCalibration<unknown>(service.client, method, 10_000, bearer(scorer));
+        assert.equal((await failure(denied.answer)).code, Code.PERMISSION_DENIED);
+        const allowed = openCalibration<unknown>(service.client, method, 10_000, bearer(calibrator));
+        allowed.stream.end();
+        assert.equal((await failure(allowed.answer)).code, Code.INVALID_ARGUMENT);
+      }
+    } finally {
+      await service.close();
+      await rm(directory, { recursive: true });
+    }
+  });
+});
+
+describe('a server that stops', () => {
+  it('ends a calibration that waits for its client, and one that computes', async () => {
+    for (const sent of [1, 4]) {
+      const service = await serveTinyReach();
+      const { stream, answer } = openCalibration(service.client, Calibrate);
+      for (const message of messages().slice(0, sent)) stream.write(message);
+      if (sent === 4) stream.end();
+      const ended = failure(answer);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const closing = service.close();
+      assert.equal((await ended).code, Code.UNAVAILABLE);
+      await closing;
+    }
+  });
+});
+
 describe('what Calibrate refuses', () => {
   let service: Awaited<ReturnType<typeof serveTinyReach>>;
   before(async () => {
@@ -241,7 +325,7 @@ describe('what Calibrate refuses', () => {
     ],
     [
       'an id that is none',
-      (rows) => [{ header: { rows: 99 } }, { rows: { ...rows, episodeId: [0.5] } }],
+      (rows) => [{ header: { rows: 99 } }, { rows: { ...rows, episodeId: [NaN] } }],
       'rows.episode_id[0]',
     ],
   ];

@@ -27,19 +27,21 @@ import {
 
 const MODELS = fileURLToPath(new URL('../../../models/', import.meta.url));
 
-async function readExample(name: string): Promise<ReadonlyMap<string, Tensor>> {
-  const file = path.join(MODELS, 'examples', name);
+export const CALIBRATION_FILE = path.join(MODELS, 'examples', 'tiny-reach-calibration.safetensors');
+export const EXAMPLE_FILE = path.join(MODELS, 'examples', 'tiny-reach.safetensors');
+
+async function readTensors(file: string): Promise<ReadonlyMap<string, Tensor>> {
   return readSafetensors(file, Uint8Array.from(await readFile(file))).tensors;
 }
 
 /** hidden, pad_mask, actions, task_id, episode_id, step, negatives of 256 moments. */
 export function calibrationTensors(): Promise<ReadonlyMap<string, Tensor>> {
-  return readExample('tiny-reach-calibration.safetensors');
+  return readTensors(CALIBRATION_FILE);
 }
 
 /** 4 contexts with 16 candidates each; `TINY_EXPERTS` are the experts'. */
 export function exampleTensors(): Promise<ReadonlyMap<string, Tensor>> {
-  return readExample('tiny-reach.safetensors');
+  return readTensors(EXAMPLE_FILE);
 }
 
 export const TINY_EXPERTS = [0, 3, 6, 9] as const;

@@ -1,0 +1,198 @@
+/**
+ * What live quality costs: throughput of ScoreActions at saturation with the default share against share 0. Both servers
+ * run in this process, each with its own copy of a mid-size model of random weights; the rounds take turns, so that whatever
+ * else the machine does hits both alike, and the ratio is that of neighbouring rounds.
+ *
+ *   npm run bench:quality -- [--rounds N] [--round-ms MS] [--concurrency C] [--save]
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { EnergyClient } from '../src/client/client.js';
+import { loadConfig } from '../src/config/load.js';
+import { startEngine } from '../src/engine/start.js';
+import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
+import { saveBundle } from '../src/model/bundle.js';
+import { startServer, type RunningServer } from '../src/service/server.js';
+import { encodeFloat32 } from '../src/wire/tensor.js';
+import { benchModel, randomActions, randomContext, type BenchSize } from './random-model.js';
+import { saveResult } from './results.js';
+import { median } from './statistics.js';
+import { markdownTable, verdict } from './table.js';
+
+const SIZE: BenchSize = {
+  stateDim: 1024,
+  hidden: 256,
+  heads: 8,
+  tokens: 128,
+  masked: 0,
+  steps: 8,
+  actionDim: 7,
+};
+const CANDIDATES = 16;
+/** Contexts and candidates that take turns, so that chunks differ. */
+const VARIANTS = 16;
+/** What live quality may cost: a share of the throughput. */
+const REACH = 0.98;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '9' },
+    'round-ms': { type: 'string', default: '1500' },
+    concurrency: { type: 'string', default: '8' },
+    save: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const roundMs = Number(values['round-ms']);
+const concurrency = Number(values.concurrency);
+
+interface Served {
+  readonly server: RunningServer;
+  readonly client: EnergyClient;
+}
+
+async function serve(models: string, share: string | undefined): Promise<Served> {
+  const config = loadConfig({
+    flags: {
+      models,
+      address: '127.0.0.1:0',
+      'metrics-address': '127.0.0.1:0',
+      ...(share === undefined ? {} : { 'quality-share': share }),
+    },
+  });
+  const server = await startServer(config, {
+    log: pino({ level: 'silent' }),
+    startEngine: (bundle) => startEngine(bundle, { provider: 'cpu', threads: availableParallelism() }),
+  });
+  return { server, client: await EnergyClient.open({ address: server.addresses[0]! }) };
+}
+
+/** Requests a second of a closed loop, and the median latency. */
+async function round(
+  { client }: Served,
+  requests: readonly ScoreActionsRequest[],
+  lanes: number,
+  gapMs: number,
+): Promise<{ rate: number; ms: number }> {
+  const start = performance.now();
+  const latencies: number[] = [];
+  const lane = async (offset: number): Promise<void> => {
+    for (let i = offset; performance.now() - start < roundMs; i++) {
+      const sent = performance.now();
+      await client.score(requests[i % requests.length]!);
+      latencies.push(performance.now() - sent);
+      if (gapMs > 0) await delay(gapMs);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)));
+  return { rate: (1000 * latencies.length) / (performance.now() - start), ms: median(latencies) };
+}
+
+async function outcomes({ server }: Served): Promise<Map<string, number>> {
+  const text = await (await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`)).text();
+  const found = text.matchAll(/^action_energy_quality_samples_total\{.*outcome="(\w+)"\} (\d+)$/gm);
+  return new Map(Array.from(found, ([, name = '', count]) => [name, Number(count)]));
+}
+
+/** What happened between two readings. */
+function between(before: Map<string, number>, now: Map<string, number>): string {
+  const parts = [...now].map(([name, count]) => [name, count - (before.get(name) ?? 0)] as const);
+  const counted = parts.filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
+  return counted.length === 0 ? 'none drawn' : counted.join(', ');
+}
+
+const models = await mkdtemp(path.join(tmpdir(), 'action-energy-bench-'));
+const servers: Served[] = [];
+try {
+  const { card, weights } = benchModel(SIZE);
+  await saveBundle(path.join(models, 'bench'), card, weights);
+  const off = await serve(models, '0');
+  servers.push(off);
+  const on = await serve(models, undefined);
+  servers.push(on);
+
+  const candidates = Array.from({ length: VARIANTS }, (_, i) =>
+    encodeFloat32([CANDIDATES, SIZE.steps, SIZE.actionDim], randomActions(SIZE, CANDIDATES, i)),
+  );
+  const inline = candidates.map((each, i): ScoreActionsRequest => {
+    const { shape, bytes } = randomContext(SIZE, 'bfloat16', i);
+    const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return { inline: { hidden: { dtype: 'BFLOAT16', shape: [...shape], data } }, candidates: each };
+  });
+  /** The same contexts, kept; ids belong to one server. */
+  const kept = async ({ client }: Served): Promise<ScoreActionsRequest[]> =>
+    Promise.all(
+      inline.map(async ({ inline: context, candidates: each }) => {
+        const { context: entry } = await client.putContext({ context: context!, leaseMs: 3_600_000 });
+        return { contextId: entry!.contextId, candidates: each! };
+      }),
+    );
+  const workloads = [
+    {
+      name: `fresh contexts, ${concurrency} at a time`,
+      lanes: concurrency,
+      gapMs: 0,
+      off: inline,
+      on: inline,
+    },
+    {
+      name: `kept contexts, ${concurrency} at a time`,
+      lanes: concurrency,
+      gapMs: 0,
+      off: await kept(off),
+      on: await kept(on),
+    },
+    { name: 'one control loop with pauses', lanes: 1, gapMs: 20, off: inline, on: inline },
+  ];
+
+  const rows: string[][] = [];
+  for (const { name, lanes, gapMs, ...requests } of workloads) {
+    await round(off, requests.off, lanes, gapMs);
+    await round(on, requests.on, lanes, gapMs);
+    const before = await outcomes(on);
+    const ratios: number[] = [];
+    const rates: Record<'off' | 'on', number[]> = { off: [], on: [] };
+    const latencies: Record<'off' | 'on', number[]> = { off: [], on: [] };
+    for (let i = 0; i < rounds; i++) {
+      const order = i % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const);
+      for (const which of order) {
+        const { rate, ms } = await round(which === 'off' ? off : on, requests[which], lanes, gapMs);
+        rates[which].push(rate);
+        latencies[which].push(ms);
+      }
+      ratios.push(rates.on[i]! / rates.off[i]!);
+    }
+    const ratio = median(ratios);
+    const saturated = gapMs === 0;
+    rows.push([
+      name,
+      median(rates.off).toFixed(1),
+      median(rates.on).toFixed(1),
+      `${ratio.toFixed(3)}${verdict(ratio, saturated ? REACH : undefined, 'least')}`,
+      `${median(latencies.off).toFixed(2)} / ${median(latencies.on).toFixed(2)}`,
+      between(before, await outcomes(on)),
+    ]);
+  }
+  const header = [
+    'load',
+    'share 0, requests/s',
+    'default share, requests/s',
+    `ratio, median of ${rounds}`,
+    'p50 ms, share 0 / default',
+    'samples',
+  ];
+  const table = `D ${SIZE.stateDim}, h ${SIZE.hidden}, S ${SIZE.tokens} bfloat16, N ${CANDIDATES}; ${availableParallelism()} engine threads, the clients on the same cores.\n\n${markdownTable(header, rows)}`;
+  process.stdout.write(`${table}\n`);
+  if (values.save) await saveResult('quality', { command: 'npm run bench:quality', table });
+} finally {
+  for (const { client, server } of servers) {
+    client.close();
+    await server.close();
+  }
+  await rm(models, { recursive: true });
+}
