@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault, toFault } from '../errors.js';
 import { openDevice } from './device.js';
+import { giveWay } from './priority.js';
 import { plainFault, plainResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
 
 const port = parentPort;
@@ -10,6 +11,7 @@ if (!port) throw new Fault('internal', 'the engine worker runs only as a worker 
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 async function serve(): Promise<void> {
+  giveWay();
   let device;
   try {
     device = await openDevice(workerData as WorkerStart);

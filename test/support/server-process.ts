@@ -82,7 +82,10 @@ function parseLine(text: string): LogLine | undefined {
 
 /** Values of the server's metrics by name and labels as printed, e.g. `nodejs_eventloop_lag_p99_seconds`. */
 export async function readMetrics({ metricsPort }: ServerProcess): Promise<Map<string, number>> {
-  const page = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+  // a connection of its own: one that is kept may be closed by the server just when it is used again
+  const page = await fetch(`http://127.0.0.1:${metricsPort}/metrics`, {
+    headers: { connection: 'close' },
+  });
   const values = new Map<string, number>();
   for (const line of (await page.text()).split('\n')) {
     const [, name, value] = /^([^#\s]\S*(?:\{.*\})?) (\S+)$/.exec(line) ?? [];
