@@ -24,6 +24,14 @@ const KINDS: Readonly<Partial<Record<Code, FaultKind>>> = {
 export function faultOfError(error: ServiceError): Fault {
   // grpc-js itself makes errors without metadata when a channel is closed
   const metadata = (error.metadata as Metadata | undefined) ?? new Metadata();
+  if (error.code === Code.UNAVAILABLE && error.details.startsWith('No connection established')) {
+    return new Fault('unavailable', 'no server answers there', {
+      field: 'address',
+      found: /connect \w+ \S+|Last error: (?:Error: )?[^.]+/.exec(error.details)?.[0] ?? error.details,
+      mend: 'Is it running (npm start), on this address, and do both sides use TLS or neither?',
+      cause: error,
+    });
+  }
   const [details] = metadata.get('grpc-status-details-bin');
   return revive(error.code, error.details, violationOf(details), pushbackOf(metadata), error);
 }
