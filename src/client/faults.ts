@@ -27,7 +27,7 @@ export function faultOfError(error: ServiceError): Fault {
   if (error.code === Code.UNAVAILABLE && error.details.startsWith('No connection established')) {
     return new Fault('unavailable', 'no server answers there', {
       field: 'address',
-      found: /connect \w+ \S+|Last error: (?:Error: )?[^.]+/.exec(error.details)?.[0] ?? error.details,
+      found: /connect \w+ \S*[^\s.]/.exec(error.details)?.[0] ?? error.details,
       mend: 'Is it running (npm start), on this address, and do both sides use TLS or neither?',
       cause: error,
     });
