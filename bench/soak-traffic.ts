@@ -91,7 +91,11 @@ function streamStep(client: EnergyClient, requests: RandomRequests): Step {
   return async () => {
     const answers = [0, 1, 2, 3].map((i) => stream.score(requests.score(i), { supersede: i < 2 }));
     for (const answer of await Promise.allSettled(answers)) {
-      if (answer.status === 'rejected' && toFault(answer.reason).kind !== 'superseded') throw answer.reason;
+      if (answer.status === 'rejected' && toFault(answer.reason).kind !== 'superseded') {
+        stream.cancel();
+        stream = client.stream();
+        throw answer.reason;
+      }
     }
     if (++turn % USES === 0) {
       stream.end();

@@ -20,6 +20,14 @@ const KINDS: Readonly<Partial<Record<Code, FaultKind>>> = {
   [Code.PERMISSION_DENIED]: 'denied',
 };
 
+/**
+ * How grpc-js tells of calls that went down with their connection. A server's HTTP/2 closes one on which too many calls are
+ * cancelled (1000 at once, then 33 a second), and with it every other call there. Scoring changes nothing on the server, so
+ * they are tried again on a new connection.
+ */
+const CONNECTION_CLOSED = /Session closed with error code|^Stream refused by server/;
+const RECONNECT_MS = 20;
+
 /** An error of a call: kind by its code, field from google.rpc.BadRequest, `retryAfterMs` from the pushback trailer. */
 export function faultOfError(error: ServiceError): Fault {
   // grpc-js itself makes errors without metadata when a channel is closed
@@ -29,6 +37,12 @@ export function faultOfError(error: ServiceError): Fault {
       field: 'address',
       found: /connect \w+ \S*[^\s.]/.exec(error.details)?.[0] ?? error.details,
       mend: 'Is it running (npm start), on this address, and do both sides use TLS or neither?',
+      cause: error,
+    });
+  }
+  if (CONNECTION_CLOSED.test(error.details)) {
+    return new Fault('unavailable', 'the server closed the connection', {
+      retryAfterMs: RECONNECT_MS,
       cause: error,
     });
   }

@@ -110,6 +110,23 @@ describe('hostile clients', () => {
     await stillGood();
   });
 
+  test('more cancelled calls than HTTP/2 forgives: the connection goes, the other calls on it are answered', async () => {
+    // 1000 at once and 33 a second are forgiven
+    let cancelled = 0;
+    const storm = async (): Promise<void> => {
+      while (cancelled < 2_500) {
+        const abort = new AbortController();
+        setTimeout(() => abort.abort(), 1);
+        await client.score(good, { signal: abort.signal }).catch(() => cancelled++);
+      }
+    };
+    const others = async (): Promise<void> => {
+      while (cancelled < 2_500) assert.deepEqual((await client.score(good)).energies, energies);
+    };
+    await Promise.all([...Array.from({ length: 16 }, storm), others()]);
+    await stillGood();
+  });
+
   test('deadlines shorter than the queue: told so, and never computed', async () => {
     engine.shut();
     const began = engine.batches;
