@@ -1,7 +1,8 @@
 /**
  * What live quality costs: throughput of ScoreActions at saturation with the default share against share 0. Both servers
  * run in this process, each with its own copy of a mid-size model of random weights; the rounds take turns, so that whatever
- * else the machine does hits both alike, and the ratio is that of neighbouring rounds.
+ * else the machine does hits both alike, and the ratio is that of neighbouring rounds. Beside it the CPU time of a request,
+ * clients included, which what else runs on the machine disturbs less.
  *
  *   npm run bench:quality -- [--rounds N] [--round-ms MS] [--concurrency C] [--save]
  */
@@ -21,7 +22,7 @@ import { startServer, type RunningServer } from '../src/service/server.js';
 import { encodeFloat32 } from '../src/wire/tensor.js';
 import { benchModel, randomActions, randomContext, type BenchSize } from './random-model.js';
 import { saveResult } from './results.js';
-import { median } from './statistics.js';
+import { median, quantile } from './statistics.js';
 import { markdownTable, verdict } from './table.js';
 
 const SIZE: BenchSize = {
@@ -41,8 +42,8 @@ const REACH = 0.98;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '9' },
-    'round-ms': { type: 'string', default: '1500' },
+    rounds: { type: 'string', default: '21' },
+    'round-ms': { type: 'string', default: '700' },
     concurrency: { type: 'string', default: '8' },
     save: { type: 'boolean', default: false },
   },
@@ -72,14 +73,23 @@ async function serve(models: string, share: string | undefined): Promise<Served>
   return { server, client: await EnergyClient.open({ address: server.addresses[0]! }) };
 }
 
-/** Requests a second of a closed loop, and the median latency. */
+interface Round {
+  /** Requests a second of a closed loop. */
+  readonly rate: number;
+  /** Median latency. */
+  readonly ms: number;
+  /** CPU time of this process for each request. */
+  readonly cpuMs: number;
+}
+
 async function round(
   { client }: Served,
   requests: readonly ScoreActionsRequest[],
   lanes: number,
   gapMs: number,
-): Promise<{ rate: number; ms: number }> {
+): Promise<Round> {
   const start = performance.now();
+  const cpu = process.cpuUsage();
   const latencies: number[] = [];
   const lane = async (offset: number): Promise<void> => {
     for (let i = offset; performance.now() - start < roundMs; i++) {
@@ -90,7 +100,12 @@ async function round(
     }
   };
   await Promise.all(Array.from({ length: lanes }, (_, i) => lane(i)));
-  return { rate: (1000 * latencies.length) / (performance.now() - start), ms: median(latencies) };
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    rate: (1000 * latencies.length) / (performance.now() - start),
+    ms: median(latencies),
+    cpuMs: (user + system) / 1000 / latencies.length,
+  };
 }
 
 async function outcomes({ server }: Served): Promise<Map<string, number>> {
@@ -155,34 +170,34 @@ try {
     await round(off, requests.off, lanes, gapMs);
     await round(on, requests.on, lanes, gapMs);
     const before = await outcomes(on);
-    const ratios: number[] = [];
-    const rates: Record<'off' | 'on', number[]> = { off: [], on: [] };
-    const latencies: Record<'off' | 'on', number[]> = { off: [], on: [] };
+    const measured: Record<'off' | 'on', Round[]> = { off: [], on: [] };
     for (let i = 0; i < rounds; i++) {
       const order = i % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const);
       for (const which of order) {
-        const { rate, ms } = await round(which === 'off' ? off : on, requests[which], lanes, gapMs);
-        rates[which].push(rate);
-        latencies[which].push(ms);
+        measured[which].push(await round(which === 'off' ? off : on, requests[which], lanes, gapMs));
       }
-      ratios.push(rates.on[i]! / rates.off[i]!);
     }
-    const ratio = median(ratios);
+    const ratios = (figure: keyof Round): number[] =>
+      measured.on.map((each, i) => each[figure] / measured.off[i]![figure]);
+    const middle = (which: 'off' | 'on', figure: keyof Round): number =>
+      median(measured[which].map((each) => each[figure]));
+    const rates = ratios('rate');
+    const ratio = median(rates);
     const saturated = gapMs === 0;
     rows.push([
       name,
-      median(rates.off).toFixed(1),
-      median(rates.on).toFixed(1),
-      `${ratio.toFixed(3)}${verdict(ratio, saturated ? REACH : undefined, 'least')}`,
-      `${median(latencies.off).toFixed(2)} / ${median(latencies.on).toFixed(2)}`,
+      `${middle('off', 'rate').toFixed(1)} / ${middle('on', 'rate').toFixed(1)}`,
+      `${ratio.toFixed(3)} (${quantile(rates, 0.25).toFixed(3)} to ${quantile(rates, 0.75).toFixed(3)})${verdict(ratio, saturated ? REACH : undefined, 'least')}`,
+      median(ratios('cpuMs')).toFixed(3),
+      `${middle('off', 'ms').toFixed(2)} / ${middle('on', 'ms').toFixed(2)}`,
       between(before, await outcomes(on)),
     ]);
   }
   const header = [
     'load',
-    'share 0, requests/s',
-    'default share, requests/s',
-    `ratio, median of ${rounds}`,
+    'requests/s, share 0 / default',
+    `ratio, median (quartiles) of ${rounds}`,
+    'CPU time of a request, ratio',
     'p50 ms, share 0 / default',
     'samples',
   ];
