@@ -22,7 +22,8 @@ import { startServer, type RunningServer } from '../src/service/server.js';
 import { encodeFloat32 } from '../src/wire/tensor.js';
 import { benchModel, randomActions, randomContext, type BenchSize } from './random-model.js';
 import { saveResult } from './results.js';
-import { median, quantile } from './statistics.js';
+import { seededRandom } from '../src/calibration/random.js';
+import { median } from './statistics.js';
 import { markdownTable, verdict } from './table.js';
 
 const SIZE: BenchSize = {
@@ -42,8 +43,8 @@ const REACH = 0.98;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '21' },
-    'round-ms': { type: 'string', default: '700' },
+    rounds: { type: 'string', default: '80' },
+    'round-ms': { type: 'string', default: '300' },
     concurrency: { type: 'string', default: '8' },
     save: { type: 'boolean', default: false },
   },
@@ -106,6 +107,24 @@ async function round(
     ms: median(latencies),
     cpuMs: (user + system) / 1000 / latencies.length,
   };
+}
+
+/** Mean of the middle half: rounds that something else disturbed do not count. */
+function midmean(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length / 4);
+  const middle = sorted.slice(cut, sorted.length - cut);
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
+}
+
+/** Of the midmean, by bootstrap. */
+function standardError(values: readonly number[]): number {
+  const random = seededRandom(0);
+  const means = Array.from({ length: 500 }, () =>
+    midmean(values.map(() => values[random.below(values.length)]!)),
+  );
+  const mean = means.reduce((sum, value) => sum + value, 0) / means.length;
+  return Math.sqrt(means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / means.length);
 }
 
 async function outcomes({ server }: Served): Promise<Map<string, number>> {
@@ -182,13 +201,13 @@ try {
     const middle = (which: 'off' | 'on', figure: keyof Round): number =>
       median(measured[which].map((each) => each[figure]));
     const rates = ratios('rate');
-    const ratio = median(rates);
+    const ratio = midmean(rates);
     const saturated = gapMs === 0;
     rows.push([
       name,
       `${middle('off', 'rate').toFixed(1)} / ${middle('on', 'rate').toFixed(1)}`,
-      `${ratio.toFixed(3)} (${quantile(rates, 0.25).toFixed(3)} to ${quantile(rates, 0.75).toFixed(3)})${verdict(ratio, saturated ? REACH : undefined, 'least')}`,
-      median(ratios('cpuMs')).toFixed(3),
+      `${ratio.toFixed(3)} ± ${standardError(rates).toFixed(3)}${verdict(ratio, saturated ? REACH : undefined, 'least')}`,
+      midmean(ratios('cpuMs')).toFixed(3),
       `${middle('off', 'ms').toFixed(2)} / ${middle('on', 'ms').toFixed(2)}`,
       between(before, await outcomes(on)),
     ]);
@@ -196,7 +215,7 @@ try {
   const header = [
     'load',
     'requests/s, share 0 / default',
-    `ratio, median (quartiles) of ${rounds}`,
+    `ratio of neighbouring rounds (${rounds}), ± standard error`,
     'CPU time of a request, ratio',
     'p50 ms, share 0 / default',
     'samples',
