@@ -88,15 +88,15 @@ async function measure(row: EngineRow, rounds: number, threads: number): Promise
   return { ...result, replicatedMs, speedup: replicatedMs / result.engineMs, replicatedPeakMiB: peakMiB() };
 }
 
-/** A run of x [rows, K] W [K, 512] with as many multiply-adds; K is an encoder's when there is enough work for it. */
+/** A run of x [rows, K] W [K, 512] with as many multiply-adds; K is D when there is an encoder's work, else h. */
 async function bareProduct(macs: number, threads: number): Promise<() => Promise<number>> {
-  const inner = macs > 1e9 ? size.stateDim + 3 * size.hidden : size.hidden;
+  const inner = macs > 1e9 ? size.stateDim : size.hidden;
   const rows = Math.max(1, Math.round(macs / (inner * BARE_WIDTH)));
   const g = new Graph('bare');
   const w = g.constant('w', [inner, BARE_WIDTH], randomFloats(inner * BARE_WIDTH, 1));
   g.output('y', matmul(g, g.input('x', 'float32', ['M', inner]), w));
   const session = await createSession(g, sessionOptions(threads));
-  const x = new OrtTensor('float32', new Float32Array(rows * inner).fill(0.5), [rows, inner]);
+  const x = new OrtTensor('float32', randomFloats(rows * inner, 2), [rows, inner]);
   return async () => {
     const startMs = performance.now();
     await session.run({ x });

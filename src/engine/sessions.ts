@@ -3,6 +3,7 @@ import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import type { Graph } from '../graph/graph.js';
 import { writeOnnx } from '../graph/onnx.js';
+import { padProducts } from '../graph/pad-products.js';
 import { quantizeProducts } from '../graph/quantize.js';
 import type { Precision, Provider, TokenDType } from './engine.js';
 
@@ -64,6 +65,12 @@ function readsFloat16(graph: Graph): string[] {
     .map(({ name }) => name);
 }
 
+/** The encode graph as the device runs it best. */
+function encodeGraph(graph: Graph, { precision, provider }: SessionOptions): Graph {
+  if (precision === 'int8') return quantizeProducts(graph);
+  return provider === 'cpu' ? padProducts(graph) : graph;
+}
+
 /** Creates every session; when one fails, releases those that exist and rejects. */
 export async function createSessions(graphs: EnergyGraphs, options: SessionOptions): Promise<Sessions> {
   const created: InferenceSession[] = [];
@@ -75,8 +82,7 @@ export async function createSessions(graphs: EnergyGraphs, options: SessionOptio
     created.push(session);
     return session;
   };
-  const encode = (dtype: TokenDType): Graph =>
-    options.precision === 'int8' ? quantizeProducts(graphs.encode(dtype)) : graphs.encode(dtype);
+  const encode = (dtype: TokenDType): Graph => encodeGraph(graphs.encode(dtype), options);
   try {
     return {
       encode: {

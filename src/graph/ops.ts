@@ -45,6 +45,12 @@ export const shiftLeft = (g: Graph, a: Value, b: Value): Value =>
 export const reshape = (g: Graph, x: Value, target: readonly number[]): Value =>
   one(g, 'Reshape', [x, g.integers('shape', target)]);
 
+/** `count` zeros behind the last axis. */
+export const padLast = (g: Graph, x: Value, count: number): Value => {
+  const none = x.shape.map(() => 0);
+  return one(g, 'Pad', [x, g.integers('pads', [...none, ...none.slice(1), count])]);
+};
+
 export const unsqueeze = (g: Graph, x: Value, axes: readonly number[]): Value =>
   one(g, 'Unsqueeze', [x, g.integers('axes', axes)]);
 

@@ -87,6 +87,24 @@ export const SHAPE_RULES = {
       return [{ dtype: x.dtype, shape }];
     },
   },
+  /** Inputs: data, pads (constant; all starts, then all ends). Zeros are added. */
+  Pad: {
+    infer(node) {
+      const x = operand(node, 0);
+      const pads = constantOperand(node, 1);
+      const rank = x.shape.length;
+      if (pads.length !== 2 * rank || pads.some((count) => count < 0))
+        throw new Error('two pads a dim wanted');
+      const shape = x.shape.map((dim, axis) => {
+        const added = pads[axis]! + pads[axis + rank]!;
+        if (added === 0) return dim;
+        if (typeof dim !== 'number')
+          throw new Error(`dim ${dim} is known only as it runs and cannot be padded`);
+        return dim + added;
+      });
+      return [{ dtype: x.dtype, shape }];
+    },
+  },
   Unsqueeze: {
     infer(node) {
       const x = operand(node, 0);

@@ -198,6 +198,12 @@ const CASES: readonly OpCase[] = [
     ],
   },
   {
+    op: 'Pad',
+    inputs: { x: x23 },
+    build: (g, { x }) => ops.padLast(g, x!, 1),
+    wanted: [[1, -2, 3, 0, -4, 5, -6, 0]],
+  },
+  {
     op: 'Unsqueeze',
     inputs: { x: x23 },
     build: (g, { x }) => ops.unsqueeze(g, x!, [1]),
