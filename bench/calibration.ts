@@ -2,7 +2,7 @@
  * What a calibration costs beside encoding its contexts once: D 4096, S 300, H 8, h 512, bfloat16, a model of random weights.
  * Each row runs in a process of its own, so that its peak memory is its own. Prints ratios.
  *
- *   npm run bench:calibration -- [--rows M] [--threads N] [--batch B]
+ *   npm run bench:calibration -- [--rows M] [--threads N] [--batch B] [--save]
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
@@ -21,6 +21,8 @@ import { cardSchema, type ModelCard } from '../src/model/card.js';
 import { expectedParameters } from '../src/model/parameters.js';
 import { numberToBfloat16 } from '../src/tensor/convert.js';
 import { float32Tensor, type Tensor } from '../src/tensor/tensor.js';
+import { saveResult } from './results.js';
+import { markdownTable, verdict } from './table.js';
 
 const [D, S, H, A] = [4096, 300, 8, 7];
 const MIB = 1024 ** 2;
@@ -53,6 +55,7 @@ const { values: flags } = parseArgs({
     rows: { type: 'string', default: '400' },
     threads: { type: 'string', default: '0' },
     batch: { type: 'string', default: '16' },
+    save: { type: 'boolean', default: false },
     /** Set in the processes that measure. */
     run: { type: 'string' },
     file: { type: 'string' },
@@ -72,23 +75,37 @@ async function compare(rows: number): Promise<void> {
     const encode = await inProcess('encode', once);
     const small = await inProcess('calibrate', once);
     const large = await inProcess('calibrate', twice);
-    const line = (name: string, { wallSeconds, encodeSeconds, scoreSeconds, peakBytes }: Measured): string =>
-      `| ${name} | ${wallSeconds.toFixed(1)} | ${encodeSeconds.toFixed(1)} | ${scoreSeconds.toFixed(1)} | ${(peakBytes / MIB).toFixed(0)} |`;
-    console.log('| D 4096, S 300, H 8, bfloat16 | wall s | of it encoding | scoring | peak MiB |');
-    console.log('| --- | --- | --- | --- | --- |');
-    console.log(line(`encode ${rows} contexts once`, encode));
-    console.log(line(`calibrate on ${rows}, all negatives, report`, small));
-    console.log(line(`calibrate on ${2 * rows}`, large));
-    console.log('');
-    const ownRatio = ({ wallSeconds, encodeSeconds }: Measured): string =>
-      (wallSeconds / encodeSeconds).toFixed(2);
-    const apart = (wallSeconds: number, contexts: number): string =>
-      (wallSeconds / contexts / (encode.wallSeconds / rows)).toFixed(2);
-    const [first, second] = [apart(small.wallSeconds, rows), apart(large.wallSeconds, 2 * rows)];
-    console.log(`calibrate / encode once: ${first}, 2M: ${second} (reach: at most 2)`);
-    // a busy machine slows both parts of one run alike, but not two runs
-    console.log(`calibrate / its own encoding: ${ownRatio(small)}, 2M: ${ownRatio(large)}`);
-    console.log(`peak memory 2M / M: ${(large.peakBytes / small.peakBytes).toFixed(2)} (reach: about 1)`);
+    const row = (
+      name: string,
+      { wallSeconds, encodeSeconds, scoreSeconds, peakBytes }: Measured,
+    ): string[] => [
+      name,
+      wallSeconds.toFixed(1),
+      encodeSeconds.toFixed(1),
+      scoreSeconds.toFixed(1),
+      (wallSeconds / encodeSeconds).toFixed(2), // a busy machine slows both parts of one run alike, but not two runs
+      (peakBytes / MIB).toFixed(0),
+    ];
+    const apart = ({ wallSeconds }: Measured, contexts: number): string => {
+      const ratio = wallSeconds / contexts / (encode.wallSeconds / rows);
+      return ratio.toFixed(2) + verdict(ratio, 2, 'most');
+    };
+    const table = [
+      markdownTable(
+        ['', 'wall s', 'of it encoding', 'scoring', 'wall / its own encoding', 'peak MiB'],
+        [
+          row(`encode ${rows} contexts once`, encode),
+          row(`calibrate on ${rows}`, small),
+          row(`calibrate on ${2 * rows}`, large),
+        ],
+      ),
+      '',
+      `Wall time over encoding as many contexts once: ${apart(small, rows)}; for twice the contexts: ${apart(large, 2 * rows)}.`,
+      `Peak memory of twice the contexts: ${(large.peakBytes / small.peakBytes).toFixed(2)} times.`,
+    ].join('\n');
+    console.log(table);
+    if (flags.save)
+      await saveResult('calibration', { command: `npm run bench:calibration -- --rows ${rows}`, table });
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -35,11 +35,6 @@ chunks of 64 rows. Each row is a process of its own; peak memory is its resident
     title: 'Live quality',
     text: 'Throughput at saturation with the default share of sampled requests against none, in alternate rounds.',
   },
-  {
-    name: 'gpu',
-    title: 'GPU',
-    text: 'The engine benchmark on provider cuda.',
-  },
 ];
 
 const lines = [
