@@ -83,4 +83,7 @@ const table = markdownTable(
   rows,
 );
 process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : `${table}\n`);
-if (flags.save) await saveResult('engine', { command: 'npm run bench:engine', table });
+if (flags.save) {
+  const torchFlag = flags.torch === undefined ? '' : ` -- --torch ${flags.torch}`;
+  await saveResult('engine', { command: `npm run bench:engine${torchFlag}`, table });
+}
