@@ -33,10 +33,7 @@ function castTarget(node: Inference): ElementType {
 
 export const ELEMENT_RULES = {
   Add: arithmetic,
-  Sub: arithmetic,
   Mul: arithmetic,
-  BitShift: binary(['uint32', 'uint16', 'uint8']),
-  BitwiseAnd: binary(['uint32', 'int32', 'uint16']),
   Relu: floatUnary,
   Sigmoid: floatUnary,
   Softplus: floatUnary,

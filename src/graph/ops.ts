@@ -15,7 +15,6 @@ function one(
 }
 
 export const add = (g: Graph, a: Value, b: Value): Value => one(g, 'Add', [a, b]);
-export const sub = (g: Graph, a: Value, b: Value): Value => one(g, 'Sub', [a, b]);
 export const mul = (g: Graph, a: Value, b: Value): Value => one(g, 'Mul', [a, b]);
 export const relu = (g: Graph, x: Value): Value => one(g, 'Relu', [x]);
 export const sigmoid = (g: Graph, x: Value): Value => one(g, 'Sigmoid', [x]);
@@ -37,9 +36,6 @@ export const cast = (g: Graph, x: Value, to: ElementType): Value =>
 /** The same bits as another type of the same width (opset 26). */
 export const bitCast = (g: Graph, x: Value, to: ElementType): Value =>
   one(g, 'BitCast', [x], { to: ONNX_TYPE[to] });
-export const bitAnd = (g: Graph, a: Value, b: Value): Value => one(g, 'BitwiseAnd', [a, b]);
-export const shiftLeft = (g: Graph, a: Value, b: Value): Value =>
-  one(g, 'BitShift', [a, b], { direction: 'LEFT' });
 
 /** 0 copies the dim of the same axis, -1 takes what is left. */
 export const reshape = (g: Graph, x: Value, target: readonly number[]): Value =>
@@ -56,9 +52,6 @@ export const unsqueeze = (g: Graph, x: Value, axes: readonly number[]): Value =>
 
 export const sum = (g: Graph, x: Value, axes: readonly number[], keepdims: 0 | 1 = 0): Value =>
   one(g, 'ReduceSum', [x, g.integers('axes', axes)], { keepdims });
-
-export const mean = (g: Graph, x: Value, axes: readonly number[], keepdims: 0 | 1 = 0): Value =>
-  one(g, 'ReduceMean', [x, g.integers('axes', axes)], { keepdims });
 
 /** `x[..., start:end, ...]` along one axis, bounds known. */
 export const slice = (g: Graph, x: Value, axis: number, start: number, end: number): Value =>

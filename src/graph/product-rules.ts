@@ -89,6 +89,5 @@ export const PRODUCT_RULES = {
       ];
     },
   },
-  ReduceMean: reduce,
   ReduceSum: reduce,
 } satisfies Record<string, OpRule>;
