@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { Fault } from '../errors.js';
 import { encodeContexts } from './encode.js';
 import type { EngineBatch, EngineResult, Outcome } from './engine.js';
+import { discard } from './memory.js';
 import { scoreItems } from './score.js';
 import { done, failed, type EncodedContext, type LoadedModel } from './stages.js';
 
@@ -28,12 +29,17 @@ export class BatchRunner {
       return context ? done(context) : failed(new Fault('internal', `slot ${slot} holds no encoded context`));
     };
     const scored = await scoreItems(this.model, batch.score, contextOf);
-    for (const slot of batch.release) this.slots.delete(slot);
+    for (const slot of batch.release) this.release(slot);
     return {
       encoded: encoded.map((outcome) => (outcome.ok ? done({ bytes: outcome.value.bytes }) : outcome)),
       scored,
       encodeMs: encodedMs - startMs,
       scoreMs: performance.now() - encodedMs,
     };
+  }
+
+  private release(slot: number): void {
+    discard(this.slots.get(slot)?.memory ?? []);
+    this.slots.delete(slot);
   }
 }

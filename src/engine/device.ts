@@ -6,6 +6,7 @@ import type { ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import { missingParts } from './availability.js';
 import { BatchRunner } from './batch.js';
+import { Scratch } from './memory.js';
 import type { EngineInfo, Provider, TokenDType } from './engine.js';
 import type { WorkerStart } from './protocol.js';
 import { createSessions } from './sessions.js';
@@ -83,7 +84,13 @@ async function openProvider(
   const missing = missingParts(provider);
   if (missing) throw new Error(missing);
   const sessions = await createSessions(graphs, { provider, precision, threads, deviceId });
-  const runner = new BatchRunner({ card, graphs, sessions, precision } satisfies LoadedModel);
+  const runner = new BatchRunner({
+    card,
+    graphs,
+    sessions,
+    precision,
+    scratch: new Scratch(),
+  } satisfies LoadedModel);
   const info: EngineInfo = {
     provider,
     precision,

@@ -3,12 +3,14 @@ import { Tensor as OrtTensor } from 'onnxruntime-node';
 import { invalid, toFault, type Fault } from '../errors.js';
 import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
+import type { EnergyGraphs } from '../energy/graphs.js';
 import type { EncodeItem, Outcome, Precision, TokenDType } from './engine.js';
-import { float32, runFloats } from './sessions.js';
+import type { Scratch } from './memory.js';
+import { float32, runInto, type Sessions } from './sessions.js';
 import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
 /** Tokens in one run: past a thousand a token gets no cheaper, and the widened input stays at 32 MiB for D 4096. */
-export const MAX_TOKENS_PER_RUN = 2048;
+export const MAX_TOKENS_PER_RUN = 1024;
 
 export type EncodeInput = Omit<EncodeItem, 'slot' | 'move'>;
 
@@ -94,64 +96,75 @@ function packRuns(
 }
 
 async function encodeRun(
-  { card, graphs, sessions }: LoadedModel,
+  { card, graphs, sessions, scratch }: LoadedModel,
   items: readonly EncodeInput[],
 ): Promise<Outcome<EncodedContext>[]> {
   const { dtype } = items[0]!;
-  const names = graphs.contextNames;
-  const tokens = packTokens(items, card.state_dim); // [T, D]
-  const out = await runFloats(
+  const { contextNames: names, contextWidth } = graphs;
+  const tokens = packTokens(items, card.state_dim, scratch); // [T, D]
+  const total = items.reduce((sum, item) => sum + visibleTokens(item), 0); // T
+  const out = {
+    context: names.map((name) => scratch.floats(name, total * contextWidth)),
+    mean: scratch.floats('token_mean', total),
+    inverseStd: scratch.floats('token_inverse_std', total),
+    rowSum: scratch.floats('row_sum', total),
+  };
+  await runInto(
     sessions.encode[dtype],
     { tokens: tokenTensor(dtype, tokens, card.state_dim) },
-    [...names, 'token_mean', 'token_inverse_std', 'row_sum'],
+    {
+      ...named(names, (index) => float32(out.context[index]!, [total, contextWidth])),
+      token_mean: float32(out.mean, [total]),
+      token_inverse_std: float32(out.inverseStd, [total]),
+      row_sum: float32(out.rowSum, [total]),
+    },
   );
   const outcomes: Outcome<EncodedContext>[] = [];
   let row = 0;
   for (const item of items) {
-    const count = visibleTokens(item);
-    const rows = (name: string, width = 1): Float32Array =>
-      out[name]!.subarray(row * width, (row + count) * width);
-    const fault = checkRows(
-      item,
-      card.state_dim,
-      rows('token_mean'),
-      rows('token_inverse_std'),
-      rows('row_sum'),
-    );
-    if (fault) {
-      outcomes.push(failed(fault));
-    } else {
-      const feeds = names.map((name) => [
-        name,
-        float32(rows(name, graphs.contextWidth), [count, graphs.contextWidth]),
-      ]);
-      const laidOut = await runFloats(
-        sessions.layOut,
-        Object.fromEntries(feeds) as Record<string, OrtTensor>,
-        names.map((name) => `${name}_heads`),
-      );
-      const shape = graphs.slotShape(count);
-      const tensors = Object.entries(laidOut).map(([name, values]) => [name, float32(values, shape)]);
-      outcomes.push(
-        done({
-          tensors: Object.fromEntries(tensors) as Record<string, OrtTensor>,
-          bytes: names.length * count * graphs.contextWidth * BYTES_PER_ELEMENT.float32,
-        }),
-      );
-    }
-    row += count;
+    const end = row + visibleTokens(item);
+    const rows = (values: Float32Array): Float32Array => values.subarray(row, end);
+    const fault = checkRows(item, card.state_dim, rows(out.mean), rows(out.inverseStd), rows(out.rowSum));
+    const matrices = out.context.map((values) => values.subarray(row * contextWidth, end * contextWidth));
+    outcomes.push(fault ? failed(fault) : done(await layOut(graphs, sessions, matrices)));
+    row = end;
   }
   return outcomes;
 }
 
+/** One context's matrices [T, contextWidth] into memory of its own, as `attend` reads it. */
+async function layOut(
+  graphs: EnergyGraphs,
+  sessions: Sessions,
+  matrices: readonly Float32Array[],
+): Promise<EncodedContext> {
+  const { contextNames: names, contextWidth } = graphs;
+  const tokens = matrices[0]!.length / contextWidth; // T
+  const shape = graphs.slotShape(tokens);
+  const feeds = named(names, (index) => float32(matrices[index]!, [tokens, contextWidth]));
+  const memory = matrices.map(({ length }) => new Float32Array(length));
+  const heads = names.map((name) => `${name}_heads`);
+  const tensors = named(heads, (index) => float32(memory[index]!, shape));
+  await runInto(sessions.layOut, feeds, tensors);
+  const bytes = memory.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return { tensors, memory: memory.map(({ buffer }) => buffer), bytes };
+}
+
+function named(names: readonly string[], tensor: (index: number) => OrtTensor): Record<string, OrtTensor> {
+  return Object.fromEntries(names.map((name, index) => [name, tensor(index)]));
+}
+
 /** The visible rows of all items, one after another; a view when there is nothing to move together. */
-function packTokens(items: readonly EncodeInput[], width: number): Uint8Array {
+function packTokens(items: readonly EncodeInput[], width: number, scratch: Scratch): Uint8Array {
   const rowBytes = width * BYTES_PER_ELEMENT[items[0]!.dtype];
   const pieces = items.flatMap(({ bytes, visible }) =>
     visible.map(([start, end]) => bytes.subarray(start * rowBytes, end * rowBytes)),
   );
   if (pieces.length === 1) return pieces[0]!;
-  const packed = new Uint8Array(pieces.reduce((total, piece) => total + piece.byteLength, 0));
+  const packed = scratch.bytes(
+    'tokens',
+    pieces.reduce((total, piece) => total + piece.byteLength, 0),
+  );
   let offset = 0;
   for (const piece of pieces) {
     packed.set(piece, offset);

@@ -4,7 +4,7 @@
  */
 import { invalid, toFault, type Fault } from '../errors.js';
 import type { Outcome, ScoreItem } from './engine.js';
-import { float32, runFloats } from './sessions.js';
+import { float32, runInto } from './sessions.js';
 import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
 /** Steps in one run of the query and head graphs: bounds the packed activations to 4 MiB a tensor at h 512. */
@@ -137,7 +137,7 @@ async function scoreRun(
 }
 
 async function runQueries(
-  { card, graphs, sessions }: LoadedModel,
+  { card, graphs, sessions, scratch }: LoadedModel,
   items: readonly ScoreItem[],
   units: readonly Unit[],
   steps: number,
@@ -147,7 +147,7 @@ async function runQueries(
   const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
   let actions = pieces[0]!;
   if (pieces.length > 1) {
-    actions = new Float32Array(total); // [G, H, A]
+    actions = scratch.floats('actions', total); // [G, H, A]
     let offset = 0;
     for (const piece of pieces) {
       actions.set(piece, offset);
@@ -155,20 +155,23 @@ async function runQueries(
     }
   }
   const positions = graphs.queryPositions(steps);
-  const out = await runFloats(
+  const rows = total / card.action_dim; // G * H
+  const queries = scratch.floats('query', rows * graphs.queryWidth);
+  const rowSums = scratch.floats('query_row_sum', rows);
+  await runInto(
     sessions.query,
     {
       actions: float32(actions, [total / width, steps, card.action_dim]),
       positions: float32(positions, [steps, positions.length / steps]),
     },
-    ['query', 'row_sum'],
+    { query: float32(queries, [rows, graphs.queryWidth]), row_sum: float32(rowSums, [rows]) },
   );
-  return { queries: out.query, rowSums: out.row_sum };
+  return { queries, rowSums };
 }
 
 /** Attends each pair and runs the head over all of them, then writes the raw values where they belong. */
 async function runPairs(
-  { graphs, sessions }: LoadedModel,
+  { graphs, sessions, scratch }: LoadedModel,
   items: readonly ScoreItem[],
   queries: Float32Array,
   pairs: readonly Pair[],
@@ -176,7 +179,7 @@ async function runPairs(
   outcomes: Outcome<Float32Array>[],
 ): Promise<void> {
   const { queryWidth, attendedWidth } = graphs;
-  const attended = new Float32Array(rows * attendedWidth); // [Q, w]
+  const attended = scratch.floats('attended', rows * attendedWidth); // [Q, w]
   let row = 0;
   for (const { context, start, steps } of pairs) {
     const target = float32(attended.subarray(row * attendedWidth, (row + steps) * attendedWidth), [
@@ -187,18 +190,21 @@ async function runPairs(
       steps,
       queryWidth,
     ]);
-    await sessions.attend.run({ query, ...context.tensors }, { attended: target });
+    await runInto(sessions.attend, { query, ...context.tensors }, { attended: target });
     row += steps;
   }
-  const out = await runFloats(sessions.head, { attended: float32(attended, [rows, attendedWidth]) }, [
-    'raw',
-    'row_sum',
-  ]);
+  const raws = scratch.floats('raw', rows);
+  const rowSums = scratch.floats('attended_row_sum', rows);
+  await runInto(
+    sessions.head,
+    { attended: float32(attended, [rows, attendedWidth]) },
+    { raw: float32(raws, [rows]), row_sum: float32(rowSums, [rows]) },
+  );
   row = 0;
   for (const { unit, row: contextIndex, steps } of pairs) {
-    const raw = out.raw.subarray(row, row + steps);
+    const raw = raws.subarray(row, row + steps);
     const fault =
-      stageFault('attention', out.row_sum.subarray(row, row + steps), unit, items) ??
+      stageFault('attention', rowSums.subarray(row, row + steps), unit, items) ??
       stageFault('raw_steps', raw, unit, items);
     const outcome = outcomes[unit.index]!;
     if (fault) outcomes[unit.index] = failed(fault);

@@ -4,6 +4,7 @@ import type { EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Outcome, Precision } from './engine.js';
+import type { Scratch } from './memory.js';
 import type { Sessions } from './sessions.js';
 
 /** The tensors whose finiteness is watched, in the order of the computation (the report, section 2.5). */
@@ -15,11 +16,14 @@ export interface LoadedModel {
   readonly graphs: EnergyGraphs;
   readonly sessions: Sessions;
   readonly precision: Precision;
+  readonly scratch: Scratch;
 }
 
 /** A context as `attend` reads it. */
 export interface EncodedContext {
   readonly tensors: Readonly<Record<string, OrtTensor>>;
+  /** What the tensors hold, and nothing else. */
+  readonly memory: readonly ArrayBuffer[];
   readonly bytes: number;
 }
 

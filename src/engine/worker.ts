@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault, toFault } from '../errors.js';
 import { openDevice } from './device.js';
+import { discard } from './memory.js';
 import { giveWay } from './priority.js';
 import { plainFault, plainResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
 
@@ -41,6 +42,7 @@ async function serve(): Promise<void> {
       } catch (error) {
         post({ type: 'error', id: message.id, fault: plainFault(toFault(error)) });
       }
+      discard(message.batch.encode.map(({ bytes }) => bytes.buffer as ArrayBuffer)); // they were moved here
     });
   });
 }

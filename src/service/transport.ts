@@ -12,6 +12,13 @@ import { connect, type Server as NetServer } from 'node:net';
 import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { Fault } from '../errors.js';
 import type { HostPort } from '../config/checks.js';
+import { assembleMessages } from './receive.js';
+
+/**
+ * Clients on gRPC's C core (Python, C++) then send 5 MB in 5 frames, not in 300 that are each handled alone; those on Node
+ * stay at 16 KiB. Not more: a frame holds up the other calls of its connection while it comes, 8 ms on a gigabit network.
+ */
+const MAX_FRAME_BYTES = 1 << 20;
 
 export interface TransportOptions {
   readonly messageBytes: number;
@@ -25,7 +32,7 @@ export interface TransportOptions {
 
 /** The part of grpc-js's server that its types hide. */
 interface ServerInternals {
-  commonServerOptions?: { settings?: { initialWindowSize?: number } };
+  commonServerOptions?: { settings?: { initialWindowSize?: number; maxFrameSize?: number } };
   createHttp2Server?: (credentials: ServerCredentials) => NetServer;
 }
 
@@ -37,7 +44,7 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.enable_channelz': 0,
-    interceptors,
+    interceptors: [assembleMessages(options.messageBytes), ...interceptors],
   });
   const internals = server as unknown as ServerInternals;
   const create = internals.createHttp2Server?.bind(server);
@@ -50,6 +57,7 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
   internals.commonServerOptions.settings = {
     ...internals.commonServerOptions.settings,
     initialWindowSize: options.receiveWindowBytes,
+    maxFrameSize: MAX_FRAME_BYTES,
   };
   internals.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);

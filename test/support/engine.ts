@@ -1,6 +1,7 @@
 /** Contexts, candidates and models for tests of the real engine. */
 import { BatchRunner } from '../../src/engine/batch.js';
 import type { Engine, EncodeItem, ScoreItem, TokenDType } from '../../src/engine/engine.js';
+import { Scratch } from '../../src/engine/memory.js';
 import { createSessions } from '../../src/engine/sessions.js';
 import { energyGraphs } from '../../src/energy/graphs.js';
 import type { ModelCard } from '../../src/model/card.js';
@@ -59,7 +60,9 @@ export async function withRunner<T>(
   const precision = 'float32';
   const sessions = await createSessions(graphs, { provider: 'cpu', precision, threads: 1, deviceId: 0 });
   try {
-    return await use(new BatchRunner({ card: model.card, graphs, sessions, precision }));
+    return await use(
+      new BatchRunner({ card: model.card, graphs, sessions, precision, scratch: new Scratch() }),
+    );
   } finally {
     await sessions.release();
   }
