@@ -111,19 +111,26 @@ export class FairDeadlineQueue<T extends QueueItem> {
     return this.#deadlines.peek()?.item.deadlineMs ?? Infinity;
   }
 
+  /** The bound that refuses an item of this client with this much memory now; undefined when there is room. O(1). */
+  refusal({ client, bytes }: Pick<T, 'client' | 'bytes'>): QueueRefusal | undefined {
+    const { maxItems, maxBytes, clientShare } = this.#bounds;
+    if (this.count + 1 > maxItems) return 'queue_full';
+    if (this.#bytes + bytes > maxBytes) return 'queue_bytes';
+    const held = this.#lines.get(client);
+    // a client's first item is let in whatever its size: the share keeps room for others, it forbids nothing
+    if (held === undefined) return undefined;
+    if (held.nodes.size + 1 > maxItems * clientShare) return 'client_share';
+    if (held.bytes + bytes > maxBytes * clientShare) return 'client_share';
+    return undefined;
+  }
+
   /** Adds an item, or says which bound refuses it and leaves the queue as it was. O(log n). */
   push(item: T, nowMs: number): QueueRefusal | undefined {
-    const { maxItems, maxBytes, clientShare, patienceMs } = this.#bounds;
-    if (this.count + 1 > maxItems) return 'queue_full';
-    if (this.#bytes + item.bytes > maxBytes) return 'queue_bytes';
+    const refusal = this.refusal(item);
+    if (refusal !== undefined) return refusal;
     const held = this.#lines.get(item.client);
-    if (held !== undefined) {
-      // a client's first item is let in whatever its size: the share keeps room for others, it forbids nothing
-      if (held.nodes.size + 1 > maxItems * clientShare) return 'client_share';
-      if (held.bytes + item.bytes > maxBytes * clientShare) return 'client_share';
-    }
     const client = held ?? this.#arrive(item.client);
-    const orderMs = item.deadlineMs === Infinity ? nowMs + patienceMs : item.deadlineMs;
+    const orderMs = item.deadlineMs === Infinity ? nowMs + this.#bounds.patienceMs : item.deadlineMs;
     const node: Node<T> = { item, client, orderMs, arrival: this.#arrivals++ };
     this.#nodes.set(item, node);
     client.nodes.push(node);

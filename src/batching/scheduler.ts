@@ -22,7 +22,7 @@ import { ServiceEstimate } from './estimate.js';
 import { Job, abortFault, abortReason } from './job.js';
 import type { RejectReason, SchedulerObserver } from './observer.js';
 import { planBatch } from './policy.js';
-import { FairDeadlineQueue, type QueueBounds } from './queue.js';
+import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
 import {
   backgroundFault,
   closedFault,
@@ -98,6 +98,12 @@ export class Scheduler {
   get drainEstimateMs(): number {
     const running = Math.max(0, this.#busyUntilMs - this.#options.clock.nowMs());
     return (this.#inFlight.size > 0 ? running : 0) + this.#estimate.ms(this.#queue.size);
+  }
+
+  /** Why any normal work of this client would be refused now, however small; undefined when there is room for one. */
+  refusal(client: string): { readonly reason: QueueRefusal; readonly fault: Fault } | undefined {
+    const reason = this.#queue.refusal({ client, bytes: 0 });
+    return reason === undefined ? undefined : { reason, fault: queueFault(reason, this.drainEstimateMs) };
   }
 
   /**

@@ -50,8 +50,11 @@ export function callerOf(callers: Callers, metadata: Metadata): Caller {
 }
 
 /** The end of a request: one debug line, and the whole of an internal fault. Never tensors. */
-export function logEnd(log: Logger, scope: Scope, fault?: Fault): void {
-  const { requestId, method, model, startMs } = scope;
+export function logEnd(
+  log: Logger,
+  { requestId, method, model, startMs }: Pick<Scope, 'requestId' | 'method' | 'model' | 'startMs'>,
+  fault?: Fault,
+): void {
   const code = fault === undefined ? 'OK' : Code[codeOf(fault.kind)];
   const line = {
     requestId,

@@ -7,14 +7,22 @@ import type { PutContextResponse } from '../generated/action_energy/v1/PutContex
 import { Fault } from '../errors.js';
 import { submitWork, type Parsed, type Scope } from './call.js';
 import { decodeContext, keptContext } from './context-message.js';
-import { countTokens, keptMessage, leaseOf, modelOf, timingsOf, type EnergyParts } from './score.js';
+import {
+  countTokens,
+  keptMessage,
+  leaseOf,
+  modelOf,
+  modelWithRoom,
+  timingsOf,
+  type EnergyParts,
+} from './score.js';
 
 export async function putContext(
   parts: EnergyParts,
   { message, ownsMemory, decodeMs }: Parsed<PutContextRequest__Output>,
   scope: Scope,
 ): Promise<PutContextResponse> {
-  const model = modelOf(parts, scope, message.model);
+  const model = modelWithRoom(parts, scope, message.model);
   const decoded = decodeContext('context', message.context, model.card, parts.limits.tokens, ownsMemory);
   countTokens(parts.metrics, model, decoded);
   const keep = { leaseMs: leaseOf(parts.contexts, message.leaseMs) };

@@ -10,14 +10,14 @@ import { decodeActions } from './actions-message.js';
 import { submitWork, type Parsed, type Scope } from './call.js';
 import { decodeContextRef } from './context-message.js';
 import { decodeEnergyOptions, decodeTau } from './options-message.js';
-import { countTokens, modelOf, rawOf, timingsOf, type EnergyParts } from './score.js';
+import { countTokens, modelWithRoom, rawOf, timingsOf, type EnergyParts } from './score.js';
 
 export async function energyMatrix(
   parts: EnergyParts,
   { message, ownsMemory, decodeMs }: Parsed<EnergyMatrixRequest__Output>,
   scope: Scope,
 ): Promise<EnergyMatrixResponse> {
-  const model = modelOf(parts, scope, message.model);
+  const model = modelWithRoom(parts, scope, message.model);
   const { card } = model;
   const rows = message.contexts.length; // B
   if (rows === 0 || rows > parts.limits.contexts) {

@@ -35,6 +35,19 @@ export function modelOf(parts: Pick<EnergyParts, 'models'>, scope: Scope, name: 
   return model;
 }
 
+/** The same for a request that becomes work: one that finds no room is refused before it is decoded. Errors: `exhausted`. */
+export function modelWithRoom(
+  parts: Pick<EnergyParts, 'models' | 'metrics'>,
+  scope: Scope,
+  name: string,
+): ServedModel {
+  const model = modelOf(parts, scope, name);
+  const refusal = model.scheduler.refusal(scope.caller.client);
+  if (refusal === undefined) return model;
+  parts.metrics.rejections.inc({ model: model.name, reason: refusal.reason });
+  throw refusal.fault;
+}
+
 export function countTokens(metrics: Metrics, model: ServedModel, { tokens, masked }: DecodedContext): void {
   metrics.tokens.inc({ model: model.name, kind: 'visible' }, tokens - masked);
   metrics.tokens.inc({ model: model.name, kind: 'masked' }, masked);
@@ -61,7 +74,7 @@ export async function scoreActions(
   { message, ownsMemory, decodeMs }: Parsed<ScoreActionsRequest__Output>,
   scope: Scope,
 ): Promise<ScoreActionsResponse> {
-  const model = modelOf(parts, scope, message.model);
+  const model = modelWithRoom(parts, scope, message.model);
   const { card } = model;
   const { options } = message;
   // actions first: with a moved context, their memory is gone

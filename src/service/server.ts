@@ -12,6 +12,7 @@ import { toFault, type Fault } from '../errors.js';
 import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { contract } from '../wire/contract.js';
+import { admissionInterceptor } from './admission.js';
 import { authInterceptor, type Callers } from './auth.js';
 import { Calls } from './calls.js';
 import { serverCredentials } from './credentials.js';
@@ -85,7 +86,11 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     const { limits, keepalive } = config;
     const server = createGrpcServer(
       { ...limits, keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs },
-      [rpcMetricsInterceptor(metrics), authInterceptor(tokens, callers)],
+      [
+        rpcMetricsInterceptor(metrics),
+        authInterceptor(tokens, callers),
+        admissionInterceptor({ models: registry, callers, metrics, log }),
+      ],
     );
     addServices(server, {
       calls,
