@@ -29,10 +29,19 @@ const BATCH_BYTES = 16 * 1024 ** 2;
 const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
 export interface RemoteOptions extends ScoreOptions {
+  /** The temperature that the user gave; without one the server takes its calibration's, or the card's. */
+  readonly askedTau: number | undefined;
   /** Keep contexts on the server while they are in use. */
   readonly keep: boolean;
   readonly settings: CallSettings;
   readonly onProgress: (contextsDone: number) => void;
+}
+
+export interface RemoteScores extends FileScores {
+  /** Of the probabilities. */
+  readonly tau: number;
+  /** Empty when they are not calibrated. */
+  readonly calibrationVersion: string;
 }
 
 /** Errors: those of `scoreFile`, and those of the calls. Contexts that were kept are dropped at the end. */
@@ -41,12 +50,14 @@ export async function scoreRemotely(
   model: Model__Output,
   data: ScoreData,
   options: RemoteOptions,
-): Promise<FileScores> {
+): Promise<RemoteScores> {
   if (options.matrix) checkMatrix(data);
   const name = model.version?.name ?? '';
   const all = options.matrix ? await data.readActions(0, data.contexts) : undefined;
   const matrix = new Float64Array(all ? data.contexts ** 2 : 0);
   const contexts: ContextScores[] = [];
+  let { tau } = options;
+  let calibrationVersion = '';
   let start = 0;
   for (const end of data.batches(BATCH_BYTES)) {
     const batch = await data.readContexts(start, end);
@@ -56,6 +67,8 @@ export async function scoreRemotely(
       const answers = sources.map((source, i) => source.score(chunks[i]!));
       for (const [i, answer] of (await Promise.all(answers)).entries()) {
         contexts.push(contextScores(batch[i]!, answer, chunks[i]!.steps));
+        tau = answer.tau;
+        calibrationVersion = answer.model?.calibrationVersion ?? '';
       }
       if (all) await fillMatrix(client, model, sources, all, start, matrix, options);
     } finally {
@@ -64,9 +77,14 @@ export async function scoreRemotely(
     start = end;
     options.onProgress(end);
   }
-  if (!all) return { contexts };
+  if (!all) return { contexts, tau, calibrationVersion };
   const size = data.contexts;
-  return { contexts, matrix: { size, energies: matrix, ...swapInfoNce(matrix, size, options.tau) } };
+  return {
+    contexts,
+    tau,
+    calibrationVersion,
+    matrix: { size, energies: matrix, ...swapInfoNce(matrix, size, options.tau) },
+  };
 }
 
 /** A context of the file as the server is given it: whole each time, or by id once it is kept. */
@@ -90,10 +108,15 @@ class Source {
   }
 
   score(chunk: ActionBatch): Promise<ScoreActionsResponse__Output> {
-    const { settings, pool, score, tau } = this.#options;
+    const { settings, pool, score, askedTau } = this.#options;
     const body = {
       candidates: actionsMessage(chunk, 0, chunk.candidates),
-      options: { pool: poolMessage(pool), tau, score: SCORES[score], perStep: true },
+      options: {
+        pool: poolMessage(pool),
+        score: SCORES[score],
+        perStep: true,
+        ...(askedTau === undefined ? {} : { tau: askedTau }),
+      },
     };
     if (this.kept) return this.kept.score(body, settings);
     return this.#client.score({ model: this.#model, inline: this.inline, ...body }, settings);

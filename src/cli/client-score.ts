@@ -50,18 +50,34 @@ async function runScore(path: string, flags: Flags): Promise<void> {
       const bar = progressBar(data.contexts);
       const scores = await scoreRemotely(client, model, data, {
         ...options,
+        askedTau: flags.tau,
         keep: flags.keepContext === true,
         settings,
         onProgress: (done) => bar?.update(done),
       }).finally(() => bar?.stop());
       if (flags.output !== undefined) await writeScores(flags.output, scores);
+      const { tau, calibrationVersion } = scores;
       if (flags.json !== true) {
+        if (calibrationVersion !== '') {
+          process.stdout.write(
+            `calibrated: temperature ${tau.toPrecision(4)}, version ${calibrationVersion}\n`,
+          );
+        }
         process.stdout.write(formatScores(scores, showOptions(flags)));
         return;
       }
-      const { pool, score, tau } = options;
+      const { pool, score } = options;
       const { provider, threads, version } = model;
-      const head = { model: name, digest: version?.digest, provider, threads, pool, score, tau };
+      const head = {
+        model: name,
+        digest: version?.digest,
+        calibration_version: calibrationVersion,
+        provider,
+        threads,
+        pool,
+        score,
+        tau,
+      };
       printJson({ ...head, ...scoresJson(scores, showOptions(flags)) });
     });
   } finally {

@@ -49,7 +49,11 @@ export function addScoreFlags(command: Command): Command {
       'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA (default: from the card)',
       parsePool,
     )
-    .option('--tau <x>', 'temperature of probabilities and loss (default: from the card)', parsePositive)
+    .option(
+      '--tau <x>',
+      "temperature of probabilities and loss (default: the card's; of a calibrated server its calibration's)",
+      parsePositive,
+    )
     .option('--top <k>', 'print the k best candidates (default: all)', parseCount)
     .option('-o, --output <file>', 'also write the results as .safetensors')
     .option('--json', 'print JSON');

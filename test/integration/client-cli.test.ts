@@ -49,8 +49,9 @@ describe('action-energy client', () => {
   test('score prints the same table, and writes the same file', () =>
     withDirectory(async (directory) => {
       const [one, other] = [path.join(directory, 'a.safetensors'), path.join(directory, 'b.safetensors')];
-      const remote = await runCli('client', 'score', ...address, DATA, '-o', one);
-      const local = await runCli(...LOCAL, '-o', other);
+      const tau = ['--tau', '0.5']; // a given temperature wins over the server's calibration
+      const remote = await runCli('client', 'score', ...address, DATA, ...tau, '-o', one);
+      const local = await runCli(...LOCAL, ...tau, '-o', other);
       assert.equal(remote.code, 0, remote.stderr);
       assert.equal(remote.stdout, local.stdout);
       const [theirs, ours] = [one, other].map((file) => readSafetensors(file, readFileSync(file)).tensors);
@@ -58,6 +59,21 @@ describe('action-energy client', () => {
         assert.deepEqual(theirs?.get(name), ours?.get(name), name);
       }
     }));
+
+  test('score without a temperature shows the probabilities of the calibration in force, and says so', async () => {
+    const file = path.join(MODELS, 'tiny-reach/calibration.json');
+    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
+    const table = await runCli('client', 'score', ...address, DATA, '--top', '1');
+    assert.equal(table.code, 0, table.stderr);
+    const [, tau] =
+      new RegExp(`^calibrated: temperature (\\S+), version ${version}\n`).exec(table.stdout) ?? [];
+    const json = await runCli('client', 'score', ...address, DATA, '--json');
+    const answer = JSON.parse(json.stdout) as { tau: number; calibration_version: string };
+    assert.equal(answer.calibration_version, version);
+    assert.equal(answer.tau.toPrecision(4), tau);
+    const local = await runCli(...LOCAL, '--tau', String(answer.tau), '--top', '1');
+    assert.equal(table.stdout.replace(/^.*\n/, ''), local.stdout);
+  });
 
   test('health tells the state by its exit code', async () => {
     const { code, stdout } = await runCli('client', 'health', ...address);
