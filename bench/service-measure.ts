@@ -1,13 +1,15 @@
 /** What `bench:service` measures: the service and the bare engine in turns, so that both meet the same machine. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EnergyClient } from '../src/client/client.js';
 import { summarize, type LatencySummary } from '../src/client/latency.js';
 import type { Engine, EngineBatch } from '../src/engine/engine.js';
-import { Fault } from '../src/errors.js';
-import { runClosedLoop, type ClosedLoopResult } from './load.js';
-import { LoadClient, scoreMessage } from './service-load.js';
+import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
+import { runClosedLoop } from './load.js';
+import { openNodeLoad, openPythonLoad, scoreMessage, type Load } from './service-load.js';
 import { cpuSeconds, readMetrics, type ServerProcess } from '../test/support/server-process.js';
 import { candidates, context, freshBatch, keepBatch, keptBatch } from './service-workload.js';
 import { pause } from './statistics.js';
@@ -19,13 +21,15 @@ const ENGINE_BATCHES: Readonly<Record<Kind, readonly number[]>> = { fresh: [1, 4
 /** Batches under way at a time: the engine never waits for the next. */
 const ENGINE_DEPTH = 2;
 const LEASE_MS = 3_600_000;
+/** Until the server's code is compiled and its memory has grown. */
+const WARM_UP_MS = 2_000;
 
 export interface Subjects {
   readonly server: ServerProcess;
-  readonly load: LoadClient;
+  readonly load: Load;
   readonly engine: Engine;
-  /** The requests of each kind. */
-  readonly messages: Readonly<Record<Kind, Buffer>>;
+  /** Files with the request of each kind. */
+  readonly messages: Readonly<Record<Kind, string>>;
 }
 
 export interface Pace {
@@ -34,15 +38,28 @@ export interface Pace {
   readonly turnMs: number;
 }
 
-/** Encodes the context that is kept, on both sides. */
-export async function prepare(client: EnergyClient, parts: Omit<Subjects, 'messages'>): Promise<Subjects> {
+/** Encodes the context that is kept, on both sides, writes the messages into `directory`, and warms up. */
+export async function prepare(
+  client: EnergyClient,
+  directory: string,
+  parts: Omit<Subjects, 'messages'>,
+): Promise<Subjects> {
   const { context: kept } = await client.putContext({ context, leaseMs: LEASE_MS });
   await parts.engine.run(keepBatch);
   const messages = {
-    fresh: scoreMessage({ inline: context, candidates }),
-    kept: scoreMessage({ contextId: kept!.contextId, candidates }),
+    fresh: await messageFile(directory, 'fresh', { inline: context, candidates }),
+    kept: await messageFile(directory, 'kept', { contextId: kept!.contextId, candidates }),
   };
+  for (const message of Object.values(messages)) {
+    await parts.load.run({ message, callers: 4, ms: WARM_UP_MS, status: 'OK' });
+  }
   return { ...parts, messages };
+}
+
+async function messageFile(directory: string, name: string, request: ScoreActionsRequest): Promise<string> {
+  const file = path.join(directory, `${name}.bin`);
+  await writeFile(file, scoreMessage(request));
+  return file;
 }
 
 function engineRun(engine: Engine, batch: EngineBatch): () => Promise<void> {
@@ -66,9 +83,8 @@ export async function measureLatency(subjects: Subjects, kind: Kind, pace: Pace)
   for (let round = 0; round < pace.rounds; round++) {
     engine.push(...(await runClosedLoop(1, pace.turnMs, runEngine)).latenciesMs);
     await pause();
-    service.push(
-      ...(await runClosedLoop(1, pace.turnMs, () => subjects.load.send(subjects.messages[kind]))).latenciesMs,
-    );
+    const task = { message: subjects.messages[kind], callers: 1, ms: pace.turnMs, status: 'OK' } as const;
+    service.push(...(await subjects.load.run(task)).latenciesMs);
     await pause();
   }
   return { kind, service: summarize(service), engine: summarize(engine) };
@@ -109,13 +125,21 @@ export async function measureLoad(
     }
     await pause();
     await readMetrics(server); // each reading begins a new window of the event loop's lag
-    const result = await metered(usage, server, () =>
-      runClosedLoop(concurrency, 2 * pace.turnMs, () => subjects.load.send(subjects.messages[kind])),
-    );
+    const serverBefore = cpuSeconds(server.child.pid!);
+    const message = subjects.messages[kind];
+    const result = await subjects.load.run({
+      message,
+      callers: concurrency,
+      ms: 2 * pace.turnMs,
+      status: 'OK',
+    });
+    usage.serverSeconds += cpuSeconds(server.child.pid!) - serverBefore;
+    usage.loadSeconds += result.cpuSeconds;
+    usage.seconds += result.seconds;
     const metrics = await readMetrics(server);
     loopLagP99Ms = Math.max(loopLagP99Ms, 1000 * (metrics.get('nodejs_eventloop_lag_p99_seconds') ?? NaN));
     latenciesMs.push(...result.latenciesMs);
-    rates.push(result.perSecond);
+    rates.push(result.latenciesMs.length / result.seconds);
   }
   const [engineBatch, enginePerSecond] = [...engineRates]
     .map(([size, values]) => [size, mean(values)] as const)
@@ -133,60 +157,52 @@ export async function measureLoad(
   };
 }
 
-async function metered(
-  usage: { serverSeconds: number; loadSeconds: number; seconds: number },
-  { child }: ServerProcess,
-  run: () => Promise<ClosedLoopResult>,
-): Promise<ClosedLoopResult> {
-  const serverBefore = cpuSeconds(child.pid!);
-  const loadBefore = process.cpuUsage();
-  const start = performance.now();
-  const result = await run();
-  const { user, system } = process.cpuUsage(loadBefore);
-  usage.seconds += (performance.now() - start) / 1000;
-  usage.loadSeconds += (user + system) / 1e6;
-  usage.serverSeconds += cpuSeconds(child.pid!) - serverBefore;
-  return result;
-}
-
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 export interface UploadRow {
+  /** Whose client uploads. */
+  readonly client: 'Python' | 'Node';
   readonly service: LatencySummary;
   readonly stock: LatencySummary;
 }
 
 /** From the call to the refusal of a request that has a whole context and no candidates: nothing is computed. */
-export async function measureUpload({ load }: Subjects, pace: Pace): Promise<UploadRow> {
+export async function measureUpload(
+  { server }: Subjects,
+  pace: Pace,
+  directory: string,
+  python: string,
+): Promise<UploadRow[]> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('./service-stock.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [port] = (await once(child.stdout, 'data')) as [Buffer];
-  const stock = await LoadClient.open(`127.0.0.1:${port.toString().trim()}`);
-  const message = scoreMessage({ inline: context });
-  const row = { service: [] as number[], stock: [] as number[] };
-  const refused = async (to: LoadClient): Promise<void> => {
-    const fault = await to.send(message).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    if (!(fault instanceof Fault) || fault.kind !== 'invalid') throw fault;
-  };
+  const stock = `127.0.0.1:${port.toString().trim()}`;
+  const message = await messageFile(directory, 'upload', { inline: context });
+  const openers = {
+    Python: (address: string) => openPythonLoad(python, address),
+    Node: openNodeLoad,
+  } as const;
   try {
-    for (let round = 0; round <= pace.rounds; round++) {
-      for (const [to, into] of [
-        [load, row.service],
-        [stock, row.stock],
-      ] as const) {
-        const { latenciesMs } = await runClosedLoop(1, pace.turnMs / 2, () => refused(to));
-        if (round > 0) into.push(...latenciesMs); // the first round warms both up
+    const rows: UploadRow[] = [];
+    for (const client of ['Python', 'Node'] as const) {
+      const loads = { service: await openers[client](server.address), stock: await openers[client](stock) };
+      const row = { service: [] as number[], stock: [] as number[] };
+      for (let round = 0; round <= pace.rounds; round++) {
+        for (const of of ['service', 'stock'] as const) {
+          const task = { message, callers: 1, ms: pace.turnMs / 2, status: 'INVALID_ARGUMENT' } as const;
+          const { latenciesMs } = await loads[of].run(task);
+          if (round > 0) row[of].push(...latenciesMs); // the first round warms both up
+        }
       }
+      loads.service.close();
+      loads.stock.close();
+      rows.push({ client, service: summarize(row.service), stock: summarize(row.stock) });
     }
+    return rows;
   } finally {
-    stock.close();
     child.kill('SIGKILL');
   }
-  return { service: summarize(row.service), stock: summarize(row.stock) };
 }

@@ -5,35 +5,14 @@
  * that is a failure.
  */
 import process from 'node:process';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { ensurePackages, quiet, retry, run } from './python-venv.mjs';
 
 const DEBIAN_PACKAGES = ['chromium', 'libvulkan1'];
-const REQUIREMENTS = 'test/golden/requirements.txt';
-const PYTHON = '.venv/bin/python';
-const ATTEMPTS = 3;
-
-const run = (command, args) =>
-  spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
-const quiet = (command, args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
-
-/** Downloads fail for reasons that pass. */
-async function retry(action) {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    if (action()) return true;
-    if (attempt < ATTEMPTS) await delay(attempt * 5000);
-  }
-  return false;
-}
 
 async function python() {
-  const ready = (interpreter) => quiet(interpreter, ['-c', 'import torch, numpy, safetensors']);
-  if ((existsSync(PYTHON) && ready(PYTHON)) || ready('python3')) return true;
-  if (!quiet('python3', ['--version'])) return false;
-  process.stdout.write('installing PyTorch into .venv for fresh golden vectors\n');
-  if (!run('python3', ['-m', 'venv', '.venv'])) return false;
-  return retry(() => run(PYTHON, ['-m', 'pip', 'install', '--quiet', '-r', REQUIREMENTS]));
+  const modules = 'torch, numpy, safetensors';
+  if (quiet('python3', ['-c', `import ${modules}`])) return true;
+  return ensurePackages(modules, 'test/golden/requirements.txt', 'fresh golden vectors');
 }
 
 async function vulkan() {
