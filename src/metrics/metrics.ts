@@ -177,7 +177,7 @@ export function createMetrics(sample: () => readonly ModelSample[]) {
     }),
     rejections: new Counter({
       name: 'action_energy_rejections_total',
-      help: 'Requests that ended without a result, by reason',
+      help: 'Requests that ended without a result, by reason; without a model when all were full and the message was not read',
       labelNames: ['model', 'reason'],
       registers,
     }),

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { Command } from 'commander';
 import { isLoopback } from '../../../src/config/checks.js';
@@ -10,12 +7,9 @@ import { loadConfig } from '../../../src/config/load.js';
 import { configReference } from '../../../src/config/reference.js';
 import { SETTINGS } from '../../../src/config/settings.js';
 import { Fault } from '../../../src/errors.js';
+import { temporaryFile } from '../../support/temporary-file.js';
 
-function yamlFile(text: string): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'action-energy-config-')), 'config.yaml');
-  writeFileSync(file, text);
-  return file;
-}
+const yamlFile = (text: string): string => temporaryFile('config.yaml', text);
 
 function problems(run: () => unknown): string {
   try {

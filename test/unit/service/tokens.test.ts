@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Fault } from '../../../src/errors.js';
 import { TokenStore } from '../../../src/service/tokens.js';
+import { temporaryFile } from '../../support/temporary-file.js';
 
 const TOKEN = 'correct-horse-battery';
 const SHA256 = createHash('sha256').update('another-long-secret').digest('hex');
 
-function tokensFile(text: string): string {
-  const file = path.join(mkdtempSync(path.join(tmpdir(), 'action-energy-tokens-')), 'tokens.yaml');
-  writeFileSync(file, text);
-  return file;
-}
+const tokensFile = (text: string): string => temporaryFile('tokens.yaml', text);
 
 const GOOD = `tokens:
   - { name: arm, token: ${TOKEN}, permissions: [score] }
