@@ -8,12 +8,13 @@ import { quantizeProducts } from '../graph/quantize.js';
 import type { Precision, Provider, TokenDType } from './engine.js';
 
 /**
- * Every session has a pool of its own, whose threads by default spin through the gap between two runs and take the cores
- * from the pool that computes, from the gRPC thread and from whatever else the machine does: asleep there, a busy
- * two-core machine was three to four times faster. They stay awake just for the gap between two operators of a run; waking
- * from sleep for each costs half a millisecond a request. Twice as long was no better, and cost throughput.
+ * How long a thread of a session's pool stays awake for its next operator, microseconds. Every session has a pool of its own,
+ * whose threads by default spin on through the gap between two runs and take the cores from the pool that computes, from
+ * the gRPC thread and from whatever else the machine does: asleep there, a busy two-core machine was three to four times
+ * faster. But waking for each operator costs half a millisecond a request. Scoring has many small operators and waits a
+ * little longer; encoding has few large ones, and what its threads burn is missed by those that receive the next context.
  */
-const POOL = { session: { intra_op: { allow_spinning: '1', spin_duration_us: '20' } } };
+const AWAKE_US = { encode: 20, score: 60 } as const;
 
 export interface SessionOptions {
   readonly provider: Provider;
@@ -31,7 +32,11 @@ export interface Sessions {
   release(): Promise<void>;
 }
 
-export function createSession(graph: Graph, options: SessionOptions): Promise<InferenceSession> {
+export function createSession(
+  graph: Graph,
+  options: SessionOptions,
+  awakeUs: number = AWAKE_US.score,
+): Promise<InferenceSession> {
   return InferenceSession.create(writeOnnx(graph), {
     executionProviders: [providerOption(graph, options)],
     intraOpNumThreads: options.threads,
@@ -39,7 +44,7 @@ export function createSession(graph: Graph, options: SessionOptions): Promise<In
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    extra: POOL,
+    extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: String(awakeUs) } } },
   });
 }
 
@@ -78,18 +83,19 @@ export async function createSessions(graphs: EnergyGraphs, options: SessionOptio
   const release = async (): Promise<void> => {
     for (const session of created.splice(0)) await session.release();
   };
-  const create = async (graph: Graph): Promise<InferenceSession> => {
-    const session = await createSession(graph, options);
+  const create = async (graph: Graph, awakeUs: number = AWAKE_US.score): Promise<InferenceSession> => {
+    const session = await createSession(graph, options, awakeUs);
     created.push(session);
     return session;
   };
-  const encode = (dtype: TokenDType): Graph => encodeGraph(graphs.encode(dtype), options);
+  const encode = (dtype: TokenDType): Promise<InferenceSession> =>
+    create(encodeGraph(graphs.encode(dtype), options), AWAKE_US.encode);
   try {
     return {
       encode: {
-        float32: await create(encode('float32')),
-        float16: await create(encode('float16')),
-        bfloat16: await create(encode('bfloat16')),
+        float32: await encode('float32'),
+        float16: await encode('float16'),
+        bfloat16: await encode('bfloat16'),
       },
       layOut: await create(graphs.layOut()),
       query: await create(graphs.query()),
