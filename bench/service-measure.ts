@@ -23,8 +23,8 @@ const ENGINE_DEPTH = 2;
 const LEASE_MS = 3_600_000;
 /** Interval of the timer by whose lateness prom-client measures the event loop's lag; its figure holds the interval too. */
 const LAG_TIMER_MS = 10;
-/** Until the server's code is compiled and its memory has grown. */
-const WARM_UP_MS = 2_000;
+/** Of each kind: a function is compiled for good only after a thousand calls or more. */
+const WARM_UP_MS = 10_000;
 
 export interface Subjects {
   readonly server: ServerProcess;
