@@ -9,7 +9,7 @@ import type { Scratch } from './memory.js';
 import { float32, runInto, type Sessions } from './sessions.js';
 import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
-/** Tokens in one run: past a thousand a token gets no cheaper, and the widened input stays at 32 MiB for D 4096. */
+/** Tokens in one run: past a thousand a token gets no cheaper, and the widened input stays at 16 MiB for D 4096. */
 export const MAX_TOKENS_PER_RUN = 1024;
 
 export type EncodeInput = Omit<EncodeItem, 'slot' | 'move'>;
@@ -105,9 +105,9 @@ async function encodeRun(
   const total = items.reduce((sum, item) => sum + visibleTokens(item), 0); // T
   const out = {
     context: names.map((name) => scratch.floats(name, total * contextWidth)),
-    mean: scratch.floats('token_mean', total),
-    inverseStd: scratch.floats('token_inverse_std', total),
-    rowSum: scratch.floats('row_sum', total),
+    mean: scratch.watched('token_mean', total),
+    inverseStd: scratch.watched('token_inverse_std', total),
+    rowSum: scratch.watched('row_sum', total),
   };
   await runInto(
     sessions.encode[dtype],

@@ -1,7 +1,7 @@
 /**
  * Buffers whose end is known are given back at that end, or used again. The garbage collector cannot tell a dead
- * ArrayBuffer from a live one without a full collection, and starts one for every 64 MB that were allocated since the last:
- * ten a second when contexts of 5 MB come in, on the cores that the engine computes with.
+ * ArrayBuffer from a live one without a full collection, and starts one when some tens of megabytes were allocated: several
+ * a second when contexts of 5 MB come in, on the cores that the engine computes with (docs/decisions/0006-message-memory.md).
  */
 import { MessageChannel } from 'node:worker_threads';
 
@@ -23,7 +23,12 @@ export class Scratch {
     return new Float32Array(this.#take(name, count * Float32Array.BYTES_PER_ELEMENT), 0, count);
   }
 
-  /** The same in bytes. */
+  /** The same, holding NaN: what a run does not write is then met as a value that is not finite, never as an older one. */
+  watched(name: string, count: number): Float32Array {
+    return this.floats(name, count).fill(NaN);
+  }
+
+  /** `count` bytes with any content. */
   bytes(name: string, count: number): Uint8Array {
     return new Uint8Array(this.#take(name, count), 0, count);
   }

@@ -157,7 +157,7 @@ async function runQueries(
   const positions = graphs.queryPositions(steps);
   const rows = total / card.action_dim; // G * H
   const queries = scratch.floats('query', rows * graphs.queryWidth);
-  const rowSums = scratch.floats('query_row_sum', rows);
+  const rowSums = scratch.watched('query_row_sum', rows);
   await runInto(
     sessions.query,
     {
@@ -193,8 +193,8 @@ async function runPairs(
     await runInto(sessions.attend, { query, ...context.tensors }, { attended: target });
     row += steps;
   }
-  const raws = scratch.floats('raw', rows);
-  const rowSums = scratch.floats('attended_row_sum', rows);
+  const raws = scratch.watched('raw', rows);
+  const rowSums = scratch.watched('attended_row_sum', rows);
   await runInto(
     sessions.head,
     { attended: float32(attended, [rows, attendedWidth]) },

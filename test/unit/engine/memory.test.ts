@@ -26,5 +26,7 @@ describe('scratch memory', () => {
     assert.equal(scratch.bytes('c', 5).length, 5);
     assert.equal(scratch.floats('a', 9).length, 9);
     assert.equal(first.length, 0); // what was outgrown is freed
+    scratch.floats('a', 9).fill(7);
+    assert.deepEqual([...scratch.watched('a', 3)], [NaN, NaN, NaN]);
   });
 });
