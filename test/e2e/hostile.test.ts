@@ -7,24 +7,19 @@ import { EnergyClient } from '../../src/client/client.js';
 import { Fault } from '../../src/errors.js';
 import type { ScoreActionsRequest } from '../../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { contract } from '../../src/wire/contract.js';
-import { goldenTensors, uniform } from '../support/bundles.js';
+import { uniform } from '../support/bundles.js';
 import {
   addressOf,
   GatedEngine,
-  goldenContext,
+  goldenRequest,
   serveGolden,
   startTestEngine,
-  tensorMessage,
   until,
   type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
-const inputs = goldenTensors(CASE, 'inputs');
-const good: ScoreActionsRequest = {
-  inline: goldenContext(inputs, 0),
-  candidates: tensorMessage(inputs.get('actions')!),
-};
+const good: ScoreActionsRequest = goldenRequest(CASE);
 const goodBytes = contract.energy.ScoreActions.requestSerialize(good);
 
 describe('hostile clients', () => {

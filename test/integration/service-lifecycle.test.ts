@@ -15,18 +15,17 @@ import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { saveBundle } from '../../src/model/bundle.js';
 import { contract, ENERGY_SERVICE } from '../../src/wire/contract.js';
-import { goldenModel, goldenTensors } from '../support/bundles.js';
+import { goldenModel } from '../support/bundles.js';
 import {
   addressOf,
   call,
   failure,
   GatedEngine,
-  goldenContext,
+  goldenRequest,
   openClient,
   serveGolden,
   startTestEngine,
   startTestServer,
-  tensorMessage,
   until,
   writeGoldenBundles,
   type TestService,
@@ -34,12 +33,7 @@ import {
 
 const CASE = 'cross_relu_sigmoid';
 const OTHER = 'global_silu_half_square';
-const inputs = goldenTensors(CASE, 'inputs');
-const request = {
-  model: CASE,
-  inline: goldenContext(inputs, 0),
-  candidates: tensorMessage(inputs.get('actions')!),
-};
+const request = { model: CASE, ...goldenRequest(CASE) };
 const { ScoreActions, PutContext, ListModels, GetModel } = contract.energy;
 const METRICS = { 'metrics-address': '127.0.0.1:0' };
 

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { test } from 'node:test';
 import { contract } from '../../src/wire/contract.js';
-import { goldenTensors, withDirectory } from '../support/bundles.js';
-import { call, goldenContext, openClient, tensorMessage, writeGoldenBundles } from '../support/service.js';
+import { withDirectory } from '../support/bundles.js';
+import { call, goldenRequest, openClient, writeGoldenBundles } from '../support/service.js';
 
 const MAIN = path.join(import.meta.dirname, '../../src/cli/main.js');
 const CASE = 'cross_relu_sigmoid';
@@ -53,8 +53,7 @@ test('serves, reloads on SIGHUP, and ends with 0 on SIGTERM', () =>
     try {
       const { addresses = [] } = await next('serving');
       const client = openClient(addresses[0] ?? '');
-      const inputs = goldenTensors(CASE, 'inputs');
-      const request = { inline: goldenContext(inputs, 0), candidates: tensorMessage(inputs.get('actions')!) };
+      const request = goldenRequest(CASE);
       const before = await call(client, contract.energy.ScoreActions, request);
       child.kill('SIGHUP');
       await next('model ready');

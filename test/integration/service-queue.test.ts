@@ -3,25 +3,22 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { status as Code, type Client, type ServiceError } from '@grpc/grpc-js';
 import { contract } from '../../src/wire/contract.js';
-import { goldenTensors } from '../support/bundles.js';
 import {
   addressOf,
   call,
   failure,
   GatedEngine,
-  goldenContext,
+  goldenRequest,
   openClient,
   serveGolden,
   startTestEngine,
-  tensorMessage,
   until,
   type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
-const inputs = goldenTensors(CASE, 'inputs');
-const context = goldenContext(inputs, 0);
-const request = { inline: context, candidates: tensorMessage(inputs.get('actions')!) };
+const request = goldenRequest(CASE);
+const context = request.inline;
 const { ScoreActions, PutContext, EnergyMatrix, GetModel } = contract.energy;
 /** Half of them may be one client's. */
 const QUEUE = 4;

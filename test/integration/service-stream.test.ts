@@ -5,21 +5,18 @@ import { status as Code, type Client, type ClientDuplexStream } from '@grpc/grpc
 import type { ScoreActionsStreamRequest } from '../../src/generated/action_energy/v1/ScoreActionsStreamRequest.js';
 import type { ScoreActionsStreamResponse__Output } from '../../src/generated/action_energy/v1/ScoreActionsStreamResponse.js';
 import { contract } from '../../src/wire/contract.js';
-import { goldenTensors } from '../support/bundles.js';
 import {
   call,
   GatedEngine,
-  goldenContext,
+  goldenRequest,
   serveGolden,
   startTestEngine,
-  tensorMessage,
   until,
   type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
-const inputs = goldenTensors(CASE, 'inputs');
-const request = { inline: goldenContext(inputs, 0), candidates: tensorMessage(inputs.get('actions')!) };
+const request = goldenRequest(CASE);
 const OUTSTANDING = 4;
 
 type Answer = ScoreActionsStreamResponse__Output;

@@ -14,7 +14,7 @@ import { saveBundle, type ModelBundle } from '../../src/model/bundle.js';
 import { startServer, type RunningServer } from '../../src/service/server.js';
 import type { DType, Tensor } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
-import { goldenModel, type GoldenCase } from './bundles.js';
+import { goldenModel, goldenTensors, type GoldenCase } from './bundles.js';
 
 export type Flags = Readonly<Record<string, string | boolean | readonly string[]>>;
 
@@ -175,6 +175,12 @@ export function goldenContext(inputs: ReadonlyMap<string, Tensor>, index: number
     hidden: tensorMessage(row(hidden, index)),
     ...(mask && { padMask: tensorMessage(row(mask, index)) }),
   };
+}
+
+/** The first context of a golden case with its actions as candidates. */
+export function goldenRequest(name: GoldenCase): { inline: InlineContext; candidates: TensorMessage } {
+  const inputs = goldenTensors(name, 'inputs');
+  return { inline: goldenContext(inputs, 0), candidates: tensorMessage(inputs.get('actions')!) };
 }
 
 /** A real engine whose batches wait for a gate, so that a test decides what runs and what waits. */
