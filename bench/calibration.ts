@@ -63,7 +63,7 @@ const { values: flags } = parseArgs({
 });
 
 if (flags.run === undefined) await compare(Number(flags.rows));
-else console.log(JSON.stringify(await measure(flags.run, flags.file!)));
+else process.stdout.write(`${JSON.stringify(await measure(flags.run, flags.file!))}\n`);
 
 async function compare(rows: number): Promise<void> {
   const directory = await mkdtemp(path.join(tmpdir(), 'action-energy-bench-'));
@@ -103,7 +103,7 @@ async function compare(rows: number): Promise<void> {
       `Wall time over encoding as many contexts once: ${apart(small, rows)}; for twice the contexts: ${apart(large, 2 * rows)}.`,
       `Peak memory of twice the contexts: ${(large.peakBytes / small.peakBytes).toFixed(2)} times.`,
     ].join('\n');
-    console.log(table);
+    process.stdout.write(`${table}\n`);
     if (flags.save)
       await saveResult('calibration', { command: `npm run bench:calibration -- --rows ${rows}`, table });
   } finally {

@@ -83,7 +83,7 @@ export async function createSessions(graphs: EnergyGraphs, options: SessionOptio
   const release = async (): Promise<void> => {
     for (const session of created.splice(0)) await session.release();
   };
-  const create = async (graph: Graph, awakeUs: number = AWAKE_US.score): Promise<InferenceSession> => {
+  const create = async (graph: Graph, awakeUs?: number): Promise<InferenceSession> => {
     const session = await createSession(graph, options, awakeUs);
     created.push(session);
     return session;

@@ -65,6 +65,9 @@ describe('a full queue', () => {
     accepted.push(call(other, ScoreActions, request), call(third, ScoreActions, request));
     await waiting(QUEUE);
     checkRefused(await failure(call(other, ScoreActions, request)), /too many requests are waiting/);
+    // refused on the headers: that it does not parse is never seen
+    const noProtobuf = { ...ScoreActions, requestSerialize: () => Buffer.from([0xff, 0xff, 0xff]) };
+    checkRefused(await failure(call(other, noProtobuf, request)), /too many requests are waiting/);
     const matrix = { contexts: [{ inline: context }], actions: request.candidates };
     checkRefused(await failure(call(third, EnergyMatrix, matrix)), /too many requests are waiting/);
     await call(third, GetModel, {});
@@ -74,7 +77,7 @@ describe('a full queue', () => {
     for (const { energies } of answers) assert.deepEqual(energies, answers[0]!.energies);
     const rejections = (reason: string): Promise<number> =>
       metric(`action_energy_rejections_total{model="${CASE}",reason="${reason}"}`);
-    assert.deepEqual([await rejections('client_share'), await rejections('queue_full')], [2, 2]);
+    assert.deepEqual([await rejections('client_share'), await rejections('queue_full')], [2, 3]);
     await call(greedy, ScoreActions, request); // there is room again
   });
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { discard, Scratch } from '../../../src/engine/memory.js';
+import { goldenModel } from '../../support/bundles.js';
+import { context, withRunner } from '../../support/engine.js';
 
 describe('discard', () => {
   test('frees at once, whoever still holds a view, and takes a buffer named twice', () => {
@@ -28,5 +30,18 @@ describe('scratch memory', () => {
     assert.equal(first.length, 0); // what was outgrown is freed
     scratch.floats('a', 9).fill(7);
     assert.deepEqual([...scratch.watched('a', 3)], [NaN, NaN, NaN]);
+  });
+});
+
+test('a released slot gives back the memory of its context at once', () => {
+  const model = goldenModel('cross_relu_sigmoid');
+  return withRunner(model, async (runner) => {
+    const encode = [context(model.card, 0, 4096)];
+    const { encoded } = await runner.run({ encode, score: [], release: [] });
+    const [outcome] = encoded;
+    assert.ok(outcome?.ok);
+    const before = process.memoryUsage().arrayBuffers;
+    await runner.run({ encode: [], score: [], release: [0] });
+    assert.ok(before - process.memoryUsage().arrayBuffers >= outcome.value.bytes);
   });
 });

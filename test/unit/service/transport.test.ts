@@ -86,6 +86,7 @@ describe('receive windows', () => {
       const session = await openSession(address());
       assert.equal(session.remoteSettings.initialWindowSize, WINDOW);
       assert.equal(session.remoteSettings.maxConcurrentStreams, OPTIONS.concurrentStreams);
+      assert.equal(session.remoteSettings.maxFrameSize, 1 << 20);
       assert.ok((session.state.remoteWindowSize ?? 0) >= WINDOW);
       const stream = upload(session);
       await new Promise<void>((resolve, reject) => {
