@@ -18,7 +18,7 @@ import { loadConfig } from '../src/config/load.js';
 import { startEngine } from '../src/engine/start.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { saveBundle } from '../src/model/bundle.js';
-import { startServer, type RunningServer } from '../src/service/server.js';
+import { startServer, type RunningServer } from '../src/grpc/server.js';
 import { encodeFloat32 } from '../src/wire/tensor.js';
 import { benchModel, randomActions, randomContext, type BenchSize } from './random-model.js';
 import { saveResult } from './results.js';

@@ -1,6 +1,6 @@
 /**
  * The one typed error of the project. An expected failure says which field is wrong, what was found, what was
- * wanted and how to mend it; `src/service/errors.ts` maps `kind` to a gRPC code, the CLI maps it to an exit code.
+ * wanted and how to mend it; `src/grpc/transport/status.ts` maps `kind` to a gRPC code, the CLI maps it to an exit code.
  */
 
 /** What went wrong, independent of transport. */

@@ -10,11 +10,11 @@ import type { Config } from '../config/schema.js';
 import { startEngine } from '../engine/start.js';
 import { Fault, toFault } from '../errors.js';
 import { loadBundle } from '../model/bundle.js';
-import { serverCredentials } from '../service/credentials.js';
-import { findModelFolders } from '../service/model-folders.js';
-import type { EngineStarter } from '../service/served-model.js';
-import { startServer, type RunningServer } from '../service/server.js';
-import { TokenStore } from '../service/tokens.js';
+import { serverCredentials } from '../grpc/transport/credentials.js';
+import { findModelFolders } from '../serving/model-folders.js';
+import type { EngineStarter } from '../serving/served-model.js';
+import { startServer, type RunningServer } from '../grpc/server.js';
+import { TokenStore } from '../serving/tokens.js';
 
 /** Beyond the drain bound, for what does not stop by itself: the process then exits all the same. */
 const HARD_STOP_MS = 2_000;

@@ -1,4 +1,4 @@
-/** A call's error as the fault that the server threw: the reverse of `src/service/errors.ts`. */
+/** A call's error as the fault that the server threw: the reverse of `src/grpc/transport/status.ts`. */
 import { status as Code, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { Fault, type FaultKind } from '../errors.js';
 import type { Status__Output } from '../generated/google/rpc/Status.js';

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readSafetensors } from '../../src/weights/safetensors.js';
 import { readFileSync } from 'node:fs';
-import type { RunningServer } from '../../src/service/server.js';
+import type { RunningServer } from '../../src/grpc/server.js';
 import { withDirectory } from '../support/bundles.js';
 import { runCli } from '../support/cli.js';
 import { addressOf, startTestServer } from '../support/service.js';

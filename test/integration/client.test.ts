@@ -5,7 +5,7 @@ import { Server, ServerCredentials, status as Code, Metadata } from '@grpc/grpc-
 import { EnergyClient } from '../../src/client/client.js';
 import { ClientContext } from '../../src/client/kept-context.js';
 import { Fault, type FaultKind } from '../../src/errors.js';
-import { callStatus } from '../../src/service/errors.js';
+import { callStatus } from '../../src/grpc/transport/status.js';
 import { contract } from '../../src/wire/contract.js';
 import { goldenTensors } from '../support/bundles.js';
 import {

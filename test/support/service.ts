@@ -11,7 +11,7 @@ import { startEngine } from '../../src/engine/start.js';
 import type { InlineContext } from '../../src/generated/action_energy/v1/InlineContext.js';
 import type { Tensor as TensorMessage } from '../../src/generated/action_energy/v1/Tensor.js';
 import { saveBundle, type ModelBundle } from '../../src/model/bundle.js';
-import { startServer, type RunningServer } from '../../src/service/server.js';
+import { startServer, type RunningServer } from '../../src/grpc/server.js';
 import type { DType, Tensor } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
 import { goldenModel, goldenTensors, type GoldenCase } from './bundles.js';

@@ -1,0 +1,61 @@
+/** Options and key figures of calibrations, from and to messages. */
+import type { Report, ReportFigure } from '../../calibration/report-schema.js';
+import type { Calibration } from '../../calibration/schema.js';
+import { invalid } from '../../errors.js';
+import type { CalibrationOptions__Output } from '../../generated/action_energy/v1/CalibrationOptions.js';
+import type { Figure } from '../../generated/action_energy/v1/Figure.js';
+import type { KeyFigures } from '../../generated/action_energy/v1/KeyFigures.js';
+import type { PassOptions } from '../../serving/calibration-protocol.js';
+
+/** More add nothing to an interval, and take the server's time. */
+const MOST_REPLICATES = 10_000;
+
+/** What is absent keeps its default. Errors name `header.options`. */
+export function decodePassOptions(options: CalibrationOptions__Output | null): PassOptions {
+  const { batch, seed, replicates } = options ?? {};
+  const nearDuplicate = options?.nearDuplicate === undefined ? undefined : Number(options.nearDuplicate);
+  const refuse = (field: string, found: number, wanted: string): never => {
+    throw invalid(`header.options.${field}`, 'out of range', { found: String(found), wanted });
+  };
+  if (batch !== undefined && batch < 2) refuse('batch', batch, 'at least 2');
+  if (replicates !== undefined && replicates > MOST_REPLICATES) {
+    refuse('replicates', replicates, `at most ${MOST_REPLICATES}`);
+  }
+  if (nearDuplicate !== undefined && !(nearDuplicate >= 0 && nearDuplicate < Infinity)) {
+    refuse('near_duplicate', nearDuplicate, 'a finite number of at least 0');
+  }
+  return {
+    ...(batch === undefined ? {} : { batch }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(replicates === undefined ? {} : { replicates }),
+    ...(nearDuplicate === undefined ? {} : { nearDuplicate }),
+  };
+}
+
+function figureMessage({ value, low, high }: ReportFigure): Figure {
+  return {
+    ...(value !== null && { value }),
+    ...(low !== null && { low }),
+    ...(high !== null && { high }),
+  };
+}
+
+export function keyFigures({ better, scores, data }: Calibration, report: Report): KeyFigures {
+  const swap = report.negatives.find(({ name }) => name === 'swap');
+  return {
+    reportedRows: report.rows,
+    fittedRows: data.split.fit_rows,
+    better: better === 'readout' ? 'READOUT' : 'LOGIT',
+    readoutTau: scores.readout.temperature.tau,
+    logitTau: scores.logit.temperature.tau,
+    infonceBefore: figureMessage(report.infonce.before),
+    infonceAfter: figureMessage(report.infonce.after),
+    infonceChance: report.infonce.chance,
+    top1: figureMessage(report.top1),
+    eceBefore: figureMessage(report.reliability.ece_before),
+    eceAfter: figureMessage(report.reliability.ece_after),
+    positiveEnergy: figureMessage(report.energy.positive),
+    negativeEnergy: figureMessage(report.energy.negative),
+    ...(swap && { swapAuroc: figureMessage(swap.auroc) }),
+  };
+}

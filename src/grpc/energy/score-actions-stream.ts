@@ -1,0 +1,187 @@
+/**
+ * ScoreActionsStream: one stream, many requests, each answered when it is ready.
+ *
+ * Invariants: every message that is read is answered exactly once, unless the client leaves; at most `streamOutstanding`
+ * requests have no answer in the client's hands (a request counts until its answer is flushed, so a client that does not
+ * read stops being read); a request is superseded only while it waits for the engine, which the scheduler decides.
+ */
+import type { ServerDuplexStream, handleBidiStreamingCall } from '@grpc/grpc-js';
+import { systemClock } from '../../batching/clock.js';
+import { Fault, invalid, toFault } from '../../errors.js';
+import type { ScoreActionsStreamRequest__Output } from '../../generated/action_energy/v1/ScoreActionsStreamRequest.js';
+import type { ScoreActionsStreamResponse } from '../../generated/action_energy/v1/ScoreActionsStreamResponse.js';
+import type { Decoded } from '../../wire/request.js';
+import {
+  callerOf,
+  logEnd,
+  measureRespond,
+  monotonicDeadline,
+  type CallParts,
+  type Parsed,
+  type Scope,
+} from '../transport/unary.js';
+import { callStatus, publicStatus } from '../transport/status.js';
+import { requestIdOf } from '../transport/request-id.js';
+import { scoreActions, type EnergyParts } from './score-actions.js';
+
+type Message = Decoded<ScoreActionsStreamRequest__Output>;
+type Call = ServerDuplexStream<Message, ScoreActionsStreamResponse>;
+
+interface Outstanding {
+  readonly id: string;
+  readonly abort: AbortController;
+  readonly supersedable: boolean;
+  supersededBy?: string;
+}
+
+export function scoreActionsStream(
+  parts: CallParts & EnergyParts,
+  method: string,
+): handleBidiStreamingCall<Message, ScoreActionsStreamResponse> {
+  return (call) => {
+    try {
+      const end = parts.calls.begin();
+      new ScoreStream(parts, method, call, end).start();
+    } catch (error) {
+      call.emit('error', callStatus(toFault(error), requestIdOf(call.metadata)));
+    }
+  };
+}
+
+class ScoreStream {
+  readonly #parts: CallParts & EnergyParts;
+  readonly #method: string;
+  readonly #call: Call;
+  readonly #countOut: () => void;
+  readonly #callId: string;
+  readonly #outstanding = new Set<Outstanding>();
+  #messages = 0;
+  #inputEnded = false;
+  #over = false;
+
+  constructor(parts: CallParts & EnergyParts, method: string, call: Call, countOut: () => void) {
+    this.#parts = parts;
+    this.#method = method;
+    this.#call = call;
+    this.#countOut = countOut;
+    this.#callId = requestIdOf(call.metadata);
+  }
+
+  start(): void {
+    const { stopping } = this.#parts.calls;
+    const onStopping = (): void => this.#advance();
+    const leave = (): void => {
+      if (this.#over) return;
+      this.#over = true;
+      stopping.removeEventListener('abort', onStopping);
+      for (const { abort } of this.#outstanding) abort.abort();
+      this.#countOut();
+    };
+    stopping.addEventListener('abort', onStopping);
+    this.#call.on('data', (message: Message) => this.#receive(message));
+    this.#call.on('end', () => {
+      this.#inputEnded = true;
+      this.#advance();
+    });
+    this.#call.on('cancelled', leave);
+    this.#call.on('error', leave);
+    this.#call.on('finish', leave);
+    if (this.#call.cancelled) leave();
+  }
+
+  #receive(decoded: Message): void {
+    if (this.#over) return;
+    const id = decoded.ok ? decoded.message.requestId : '0';
+    const item: Outstanding = {
+      id,
+      abort: new AbortController(),
+      supersedable: decoded.ok && decoded.message.supersede,
+    };
+    const duplicate = decoded.ok && [...this.#outstanding].some((other) => other.id === id);
+    if (!duplicate && item.supersedable) this.#supersedeBefore(item);
+    this.#outstanding.add(item);
+    if (this.#outstanding.size >= this.#parts.limits.streamOutstanding) this.#call.pause();
+    void this.#answer(item, decoded, duplicate);
+  }
+
+  /** Whatever still waits and opted in ends; what runs already does not hear of it. */
+  #supersedeBefore(newer: Outstanding): void {
+    for (const older of this.#outstanding) {
+      if (!older.supersedable || older.abort.signal.aborted) continue;
+      older.supersededBy = newer.id;
+      older.abort.abort(new Fault('superseded', `superseded by request ${newer.id}`));
+    }
+  }
+
+  /** Never rejects. */
+  async #answer(item: Outstanding, decoded: Message, duplicate: boolean): Promise<void> {
+    const scope: Scope = {
+      requestId: `${this.#callId}/${++this.#messages}`,
+      method: this.#method,
+      caller: callerOf(this.#parts.callers, this.#call.metadata),
+      signal: item.abort.signal,
+      deadlineMs: this.#deadlineOf(decoded),
+      startMs: systemClock.nowMs(),
+    };
+    let outcome: Omit<ScoreActionsStreamResponse, 'requestId'>;
+    let fault: Fault | undefined;
+    try {
+      this.#parts.calls.refuseWhenStopping();
+      if (!decoded.ok) throw decoded.fault;
+      if (duplicate)
+        throw invalid('request_id', 'a request with this id has no answer yet', { found: item.id });
+      outcome = { response: await scoreActions(this.#parts, innerRequest(decoded), scope) };
+    } catch (error) {
+      fault = toFault(error);
+      outcome =
+        fault.kind === 'superseded'
+          ? { superseded: { byRequestId: item.supersededBy ?? '0' } }
+          : { error: publicStatus(fault, scope.requestId) };
+    }
+    logEnd(this.#parts.log, scope, fault);
+    this.#send(item, { requestId: item.id, ...outcome });
+    if (fault === undefined) measureRespond(this.#parts.metrics, scope);
+  }
+
+  #deadlineOf(decoded: Message): number {
+    const callDeadlineMs = monotonicDeadline(this.#call.getDeadline());
+    if (!decoded.ok || decoded.message.timeoutMs === 0) return callDeadlineMs;
+    return Math.min(callDeadlineMs, systemClock.nowMs() + decoded.message.timeoutMs);
+  }
+
+  #send(item: Outstanding, response: ScoreActionsStreamResponse): void {
+    const flushed = (): void => {
+      this.#outstanding.delete(item);
+      this.#advance();
+    };
+    if (this.#over) flushed();
+    else this.#call.write(response, flushed);
+  }
+
+  /** Reads on when there is room, and ends the stream when nothing is left to answer. */
+  #advance(): void {
+    if (this.#over) return;
+    const stopping = this.#parts.calls.stopping.aborted;
+    if (this.#outstanding.size === 0 && (this.#inputEnded || stopping)) {
+      if (this.#inputEnded) this.#call.end();
+      else this.#call.emit('error', callStatus(stoppingFault(), this.#callId));
+      return;
+    }
+    if (this.#outstanding.size < this.#parts.limits.streamOutstanding) this.#call.resume();
+  }
+}
+
+function stoppingFault(): Fault {
+  return new Fault('unavailable', 'the server is stopping', {
+    mend: 'Open the stream again on another replica',
+  });
+}
+
+function innerRequest(
+  decoded: Parsed<ScoreActionsStreamRequest__Output>,
+): Parameters<typeof scoreActions>[1] {
+  const { request } = decoded.message;
+  if (request === null)
+    throw invalid('request', 'missing', { found: 'nothing', wanted: 'a ScoreActionsRequest' });
+  return { ...decoded, message: request };
+}

@@ -1,0 +1,208 @@
+/**
+ * The whole service. It starts in order: models warm, then metrics, then gRPC listens. It stops in reverse: health says
+ * NOT_SERVING, new calls are refused, accepted ones finish within a bound, then connections, models, metrics.
+ */
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Server } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import { hostPort } from '../config/checks.js';
+import type { Config } from '../config/schema.js';
+import { toFault, type Fault } from '../errors.js';
+import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
+import { createMetrics } from '../metrics/metrics.js';
+import { contract } from '../wire/contract.js';
+import { admissionInterceptor } from './transport/admission.js';
+import { authInterceptor, type Callers } from './transport/auth.js';
+import { Calls } from './transport/calls-under-way.js';
+import { serverCredentials } from './transport/credentials.js';
+import { addServices } from './methods.js';
+import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
+import { findModelFolders } from '../serving/model-folders.js';
+import { ModelRegistry } from '../serving/model-registry.js';
+import { rpcMetricsInterceptor } from './transport/rpc-metrics.js';
+import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
+import { TokenStore } from '../serving/tokens.js';
+import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
+
+export interface ServerParts {
+  readonly log: Logger;
+  readonly startEngine: EngineStarter;
+}
+
+export interface RunningServer {
+  /** Where gRPC listens: `host:port`, `unix:/path`. */
+  readonly addresses: readonly string[];
+  /** Port of /metrics; undefined without. */
+  readonly metricsPort: number | undefined;
+  /** Resolves with the cause when an engine dies; the server then answers that it is unhealthy and wants to be closed. */
+  readonly failed: Promise<Fault>;
+  /** Reads tokens and all models again. Errors as `Reload`; what could not be read stays as it was. */
+  reload(): Promise<void>;
+  /** Finishes accepted calls, within `lifecycle.drainMs` unless told otherwise, and stops everything. Idempotent. */
+  close(drainMs?: number): Promise<void>;
+}
+
+/** After the last answer, how long clients have to take it before their connections are cut. */
+const FLUSH_MS = 500;
+
+/** Resolves when warm and listening. Errors: what the configuration names and cannot be used; nothing stays behind. */
+export async function startServer(config: Config, { log, startEngine }: ServerParts): Promise<RunningServer> {
+  const cleanups: (() => Promise<void> | void)[] = [];
+  const health = new HealthImplementation();
+  const calls = new Calls();
+  const callers: Callers = new WeakMap();
+  let listening = false;
+  let models: ModelRegistry | undefined;
+  const states = (): HealthStates => ({
+    serving: listening && !calls.stopping.aborted,
+    models: models?.states ?? [],
+  });
+  try {
+    const credentials = serverCredentials(config.tls);
+    const tokens = openTokens(config, log, cleanups);
+    const metrics = createMetrics(() => models?.models.map(sampleOf) ?? []);
+    models = await ModelRegistry.start({
+      folders: () => findModelFolders(config.models),
+      start: (name, directory) =>
+        startModel(name, directory, {
+          startEngine,
+          batching: config.batching,
+          contexts: config.contexts,
+          quality: config.quality,
+          metrics,
+          log,
+        }),
+      defaultName: config.models.default,
+      drainMs: config.lifecycle.drainMs,
+      metrics,
+      log,
+      onChange: () => updateHealth(health, states()),
+    });
+    const registry = models;
+    const metricsServer = await openMetrics(config, metrics.registry, states);
+    if (metricsServer) cleanups.push(() => metricsServer.close());
+
+    const { limits, keepalive } = config;
+    const server = createGrpcServer(
+      { ...limits, keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs },
+      [
+        rpcMetricsInterceptor(metrics),
+        authInterceptor(tokens, callers),
+        admissionInterceptor({ models: registry, callers, metrics, log }),
+      ],
+    );
+    addServices(server, {
+      calls,
+      callers,
+      metrics,
+      log,
+      models: registry,
+      limits,
+      contexts: config.contexts,
+      calibration: config.calibration,
+      calibrating: new Set(),
+    });
+    health.addToServer(server);
+    new ReflectionService(contract.packages).addToServer(server);
+    cleanups.push(() => server.forceShutdown());
+    const addresses = await listen(server, config, credentials);
+    listening = true;
+    updateHealth(health, states());
+    log.info(
+      { addresses, metricsPort: metricsServer?.port, models: registry.models.map(({ name }) => name) },
+      'serving',
+    );
+
+    let closing: Promise<void> | undefined;
+    const close = async (drainMs: number): Promise<void> => {
+      log.info({ drainMs }, 'stopping');
+      const idle = calls.stop();
+      updateHealth(health, states());
+      await Promise.all([within(drainMs, idle), registry.close(drainMs)]);
+      await within(FLUSH_MS, new Promise((resolve) => server.tryShutdown(resolve)));
+      await runAll(cleanups);
+      log.info('stopped');
+    };
+    return {
+      addresses,
+      metricsPort: metricsServer?.port,
+      failed: registry.failed,
+      async reload() {
+        tokens?.reload();
+        await registry.reload('');
+      },
+      close: (drainMs = config.lifecycle.drainMs) => (closing ??= close(drainMs)),
+    };
+  } catch (error) {
+    await models?.close(0);
+    await runAll(cleanups);
+    throw error;
+  }
+}
+
+function openTokens(config: Config, log: Logger, cleanups: (() => void)[]): TokenStore | undefined {
+  if (config.auth.tokensFile === undefined) return undefined;
+  const tokens = new TokenStore(config.auth.tokensFile);
+  cleanups.push(
+    tokens.watch((fault) => {
+      if (fault) log.error({ err: fault }, 'the tokens file changed and cannot be used; the old tokens stay');
+      else log.info('tokens read again');
+    }),
+  );
+  return tokens;
+}
+
+async function openMetrics(
+  config: Config,
+  registry: ReturnType<typeof createMetrics>['registry'],
+  states: () => HealthStates,
+): Promise<MetricsServer | undefined> {
+  const address = hostPort(config.metrics.address);
+  if (address === undefined) return undefined;
+  return startMetricsServer(address, registry, {
+    healthy: () => states().models.every(({ state }) => state !== 'FAILED'),
+    ready: () => isHealthy(states()),
+  });
+}
+
+async function listen(
+  server: Server,
+  { listen: { address, socket } }: Config,
+  credentials: ReturnType<typeof serverCredentials>,
+): Promise<string[]> {
+  const addresses: string[] = [];
+  const tcp = hostPort(address);
+  if (tcp !== undefined) {
+    const port = await bindTcp(server, tcp, credentials);
+    addresses.push(`${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${port}`);
+  }
+  if (socket !== undefined) {
+    await bindUnix(server, socket);
+    addresses.push(`unix:${socket}`);
+  }
+  return addresses;
+}
+
+/** Waits for `done`, but not longer than `boundMs`. */
+async function within(boundMs: number, done: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise((resolve) => {
+    timer = setTimeout(resolve, boundMs);
+  });
+  await Promise.race([done, bound]);
+  clearTimeout(timer);
+}
+
+/** Last registered first; one that fails does not keep the others from running. */
+async function runAll(cleanups: (() => Promise<void> | void)[]): Promise<void> {
+  const failures: Fault[] = [];
+  for (const cleanup of cleanups.splice(0).reverse()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      failures.push(toFault(error));
+    }
+  }
+  if (failures[0]) throw failures[0];
+}

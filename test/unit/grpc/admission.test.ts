@@ -1,0 +1,144 @@
+/** A real gRPC server whose models' queues are full or not as the test says. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { Client, credentials, Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
+import type { Server, ServiceError } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { queueFault } from '../../../src/batching/refusals.js';
+import { createMetrics } from '../../../src/metrics/metrics.js';
+import { admissionInterceptor, type AdmissionParts } from '../../../src/grpc/transport/admission.js';
+import type { Callers } from '../../../src/grpc/transport/auth.js';
+import { bindTcp, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { contract } from '../../../src/wire/contract.js';
+
+const { ScoreActions, GetModel } = contract.energy;
+const OPTIONS = {
+  messageBytes: 1 << 20,
+  connections: 8,
+  concurrentStreams: 8,
+  receiveWindowBytes: 1 << 20,
+  keepaliveTimeMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+};
+
+describe('admission', () => {
+  const full = new Set<string>();
+  const asked: string[] = [];
+  let names = ['one'];
+  let read = 0;
+  const metrics = createMetrics(() => []);
+  let server: Server;
+  let client: Client;
+  let address: string;
+
+  before(async () => {
+    const models = {
+      get models() {
+        return names.map((name) => ({
+          name,
+          scheduler: {
+            refusal(caller: string) {
+              asked.push(caller);
+              if (!full.has(name)) return undefined;
+              return { reason: 'queue_full', fault: queueFault('queue_full', 120) };
+            },
+          },
+        }));
+      },
+    } as unknown as AdmissionParts['models'];
+    const callers: Callers = new WeakMap();
+    const log = pino({ enabled: false });
+    server = createGrpcServer(OPTIONS, [admissionInterceptor({ models, callers, metrics, log })]);
+    const requestDeserialize = (bytes: Buffer): Buffer => {
+      read++;
+      return bytes;
+    };
+    const method = { requestDeserialize, responseSerialize: (bytes: Buffer) => bytes };
+    server.addService(
+      { ScoreActions: { ...ScoreActions, ...method }, GetModel: { ...GetModel, ...method } },
+      Object.fromEntries(
+        ['ScoreActions', 'GetModel'].map((name) => [
+          name,
+          (_call: unknown, callback: (error: null, bytes: Buffer) => void) => callback(null, Buffer.alloc(0)),
+        ]),
+      ),
+    );
+    const port = await bindTcp(server, { host: '127.0.0.1', port: 0 }, ServerCredentials.createInsecure());
+    address = `127.0.0.1:${port}`;
+    client = new Client(address, credentials.createInsecure());
+  });
+  after(() => {
+    client.close();
+    server.forceShutdown();
+  });
+  beforeEach(() => {
+    names = ['one'];
+    full.clear();
+    read = 0;
+    metrics.rejections.reset();
+  });
+
+  const send = (path: string): Promise<ServiceError | undefined> =>
+    new Promise((resolve) => {
+      const same = (bytes: Buffer): Buffer => bytes;
+      const end = (error: ServiceError | null): void => resolve(error ?? undefined);
+      client.makeUnaryRequest(path, same, same, Buffer.alloc(100_000), new Metadata(), {}, end);
+    });
+  const rejected = async (): Promise<object[]> =>
+    (await metrics.rejections.get()).values.map(({ labels, value }) => ({ ...labels, value }));
+
+  test('with room a call passes', async () => {
+    assert.equal(await send(ScoreActions.path), undefined);
+    assert.equal(read, 1);
+    assert.ok(asked.includes('unknown')); // no auth here: the caller is not known
+  });
+
+  test('without room it is refused unread, with a hint when to come again, and counted', async () => {
+    full.add('one');
+    const error = await send(ScoreActions.path);
+    assert.equal(error?.code, Code.RESOURCE_EXHAUSTED);
+    assert.deepEqual(error.metadata.get('grpc-retry-pushback-ms'), ['120']);
+    assert.match(error.details, /too many requests are waiting/);
+    assert.equal(read, 0);
+    assert.deepEqual(await rejected(), [{ model: 'one', reason: 'queue_full', value: 1 }]);
+  });
+
+  test('the refusal does not wait for a message', async () => {
+    full.add('one');
+    const session = http2.connect(`http://${address}`);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': ScoreActions.path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+    assert.equal(headers['grpc-status'], String(Code.RESOURCE_EXHAUSTED));
+    stream.close();
+    session.close();
+  });
+
+  test('a thousand refused uploads on one connection stop neither it nor others', async () => {
+    full.add('one');
+    for (let i = 0; i < 100; i++)
+      await Promise.all(Array.from({ length: 10 }, () => send(ScoreActions.path)));
+    full.clear();
+    assert.equal(await send(ScoreActions.path), undefined);
+  });
+
+  test('of several models one with room is enough: the message says which is meant', async () => {
+    names = ['one', 'two'];
+    full.add('one');
+    assert.equal(await send(ScoreActions.path), undefined);
+    full.add('two');
+    assert.equal((await send(ScoreActions.path))?.code, Code.RESOURCE_EXHAUSTED);
+    assert.deepEqual(await rejected(), [{ model: '', reason: 'queue_full', value: 1 }]);
+  });
+
+  test('what needs no queue is never refused', async () => {
+    full.add('one');
+    assert.equal(await send(GetModel.path), undefined);
+  });
+});
