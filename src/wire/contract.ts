@@ -12,6 +12,7 @@ import { protoPath as healthProtoPath } from 'grpc-health-check';
 import type { AdminServiceDefinition } from '../generated/action_energy/v1/AdminService.js';
 import type { CalibrationServiceDefinition } from '../generated/action_energy/v1/CalibrationService.js';
 import type { EnergyServiceDefinition } from '../generated/action_energy/v1/EnergyService.js';
+import type { SelectionServiceDefinition } from '../generated/action_energy/v1/SelectionService.js';
 import type { BadRequest } from '../generated/google/rpc/BadRequest.js';
 import type { RetryInfo } from '../generated/google/rpc/RetryInfo.js';
 import type { Status, Status__Output } from '../generated/google/rpc/Status.js';
@@ -24,6 +25,7 @@ export const PROTO_ROOT = fileURLToPath(new URL('../../../proto/', import.meta.u
 export const ENERGY_SERVICE = 'action_energy.v1.EnergyService';
 export const ADMIN_SERVICE = 'action_energy.v1.AdminService';
 export const CALIBRATION_SERVICE = 'action_energy.v1.CalibrationService';
+export const SELECTION_SERVICE = 'action_energy.v1.SelectionService';
 
 export interface Contract {
   /** Everything that reflection shows, the health service included. */
@@ -31,6 +33,7 @@ export interface Contract {
   readonly energy: EnergyServiceDefinition;
   readonly admin: AdminServiceDefinition;
   readonly calibration: CalibrationServiceDefinition;
+  readonly selection: SelectionServiceDefinition;
   readonly status: MessageTypeDefinition<Status, Status__Output>;
   readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
@@ -45,6 +48,7 @@ function load(): Contract {
       'action_energy/v1/energy.proto',
       'action_energy/v1/admin.proto',
       'action_energy/v1/calibration.proto',
+      'action_energy/v1/selection.proto',
       'google/rpc/error_details.proto',
     ],
     { includeDirs: [PROTO_ROOT], longs: String, enums: String, defaults: true, oneofs: true },
@@ -54,6 +58,7 @@ function load(): Contract {
     energy: own[ENERGY_SERVICE] as ServiceDefinition as EnergyServiceDefinition,
     admin: own[ADMIN_SERVICE] as ServiceDefinition as AdminServiceDefinition,
     calibration: own[CALIBRATION_SERVICE] as ServiceDefinition as CalibrationServiceDefinition,
+    selection: own[SELECTION_SERVICE] as ServiceDefinition as SelectionServiceDefinition,
     status: own['google.rpc.Status'] as Contract['status'],
     badRequest: own['google.rpc.BadRequest'] as Contract['badRequest'],
     retryInfo: own['google.rpc.RetryInfo'] as Contract['retryInfo'],
