@@ -22,7 +22,7 @@ import { startServer, type RunningServer } from '../src/grpc/server.js';
 import { encodeFloat32 } from '../src/wire/tensor.js';
 import { benchModel, randomActions, randomContext, type BenchSize } from './random-model.js';
 import { saveResult } from './results.js';
-import { seededRandom } from '../src/calibration/random.js';
+import { seededRandom } from '../src/random.js';
 import { median } from './statistics.js';
 import { markdownTable, verdict } from './table.js';
 

@@ -1,8 +1,8 @@
 /** A calibration at work: energies of one context's candidates become probabilities and p-values. */
 import { invalid } from '../errors.js';
 import { probabilities, type Score } from '../model/energy.js';
-import { expertPValue, stepBucket } from './experts.js';
-import type { Calibration } from './schema.js';
+import { expertPValue, stepBucket } from './fit/experts.js';
+import type { Calibration } from './calibration-schema.js';
 
 export interface ApplyOptions {
   /** Which score `energies` are; the model's energies by default. */

@@ -4,14 +4,14 @@ import type { Engine } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { collect, type CollectOptions } from './collect.js';
-import type { CalibrationData } from './data.js';
-import { evaluate } from './evaluate.js';
-import { fitCalibration, type Fit } from './fit.js';
-import { energyLandscape } from './landscape.js';
-import { actionUnits, planNegatives } from './negatives.js';
-import type { Report } from './report-schema.js';
-import { CALIBRATION_FORMAT, type Calibration } from './schema.js';
-import { splitRows, type Split } from './split.js';
+import type { CalibrationData } from './data/calibration-data.js';
+import { evaluate } from './report/report.js';
+import { fitCalibration, type Fit } from './fit/fit-calibration.js';
+import { energyLandscape } from './report/landscape.js';
+import { actionUnits, planNegatives } from './data/negatives.js';
+import type { Report } from './report/report-schema.js';
+import { CALIBRATION_FORMAT, type Calibration } from './calibration-schema.js';
+import { splitRows, type Split } from './data/split.js';
 
 export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, replicates: 200, nearDuplicate: 0.1 } as const;
 

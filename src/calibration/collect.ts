@@ -11,11 +11,11 @@ import { checkActions } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw, type Score } from '../model/energy.js';
 import { float32Tensor } from '../tensor/tensor.js';
-import type { CalibrationData } from './data.js';
-import { readContext, scoreContexts, type ReadContext } from './encoding.js';
-import type { NegativePlan } from './negatives.js';
+import type { CalibrationData } from './data/calibration-data.js';
+import { readContext, scoreContexts, type ReadContext } from '../offline/score-contexts.js';
+import type { NegativePlan } from './data/negatives.js';
 import type { Observations } from './observations.js';
-import { seededRandom, shuffle } from './random.js';
+import { seededRandom, shuffle } from '../random.js';
 import { isSaturated } from './saturation.js';
 
 export interface CollectOptions {

@@ -5,7 +5,7 @@
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, invalid } from '../errors.js';
-import { CALIBRATION_FILE, calibrationSchema, type Calibration } from './schema.js';
+import { CALIBRATION_FILE, calibrationSchema, type Calibration } from './calibration-schema.js';
 
 /** `.NAME.PID.tmp` beside the file NAME that it becomes. */
 const LEFTOVER = /^\.(.+)\.(\d+)\.tmp$/;

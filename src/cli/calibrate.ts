@@ -2,10 +2,10 @@
 import path from 'node:path';
 import { Command } from 'commander';
 import { calibrate } from '../calibration/calibrate.js';
-import { examine } from '../calibration/doctor.js';
-import { renderPage } from '../calibration/html/page.js';
+import { examine } from '../calibration/doctor/examine.js';
+import { renderPage } from '../calibration/report/html/page.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
-import { summaryText } from '../calibration/summary.js';
+import { summaryText } from '../calibration/report/summary.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
 

@@ -2,7 +2,7 @@
 import { SingleBar } from 'cli-progress';
 import { InvalidArgumentError, type Command } from 'commander';
 import { CALIBRATE_DEFAULTS } from '../calibration/calibrate.js';
-import { openCalibrationData, type CalibrationData } from '../calibration/data.js';
+import { openCalibrationData, type CalibrationData } from '../calibration/data/calibration-data.js';
 import type { Engine } from '../engine/engine.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import { engineFlags, startEngineFor, whole, type EngineFlags } from './engine-flags.js';

@@ -1,4 +1,4 @@
-/** Scores a data file on a server: the same results as `score-run.ts` computes here. */
+/** Scores a data file on a server: the same results as `offline/score-file.ts` computes here. */
 import type { CallSettings } from '../client/call.js';
 import type { EnergyClient } from '../client/client.js';
 import { ClientContext } from '../client/kept-context.js';
@@ -21,7 +21,7 @@ import {
   type ContextScores,
   type FileScores,
   type ScoreOptions,
-} from './score-run.js';
+} from '../offline/score-file.js';
 
 /** Contexts read, and sent, at a time: the server makes batches of them. */
 const BATCH_BYTES = 16 * 1024 ** 2;

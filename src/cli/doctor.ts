@@ -1,6 +1,6 @@
 /** `action-energy doctor MODEL [DATA...]`: probes a model for the traps that a good training loss hides. */
 import { Command } from 'commander';
-import { examine } from '../calibration/doctor.js';
+import { examine } from '../calibration/doctor/examine.js';
 import type { Finding } from '../calibration/doctor/finding.js';
 import { withOpened } from './calibration-flags.js';
 import { engineFlags, type EngineFlags } from './engine-flags.js';

@@ -1,9 +1,9 @@
 /** `action-energy evaluate MODEL DATA...`: the report alone; the bundle stays as it is. */
 import { Command } from 'commander';
 import { calibrate, evaluateCalibration, type CalibrateOptions } from '../calibration/calibrate.js';
-import { renderPage, type PageOptions } from '../calibration/html/page.js';
+import { renderPage, type PageOptions } from '../calibration/report/html/page.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
-import { summaryText } from '../calibration/summary.js';
+import { summaryText } from '../calibration/report/summary.js';
 import { passOptions } from './calibrate.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';

@@ -5,7 +5,7 @@ import type { ModelCard, Pool } from '../model/card.js';
 import type { Score } from '../model/energy.js';
 import { parseInteger, parseNumber, parsePool } from './import-flags.js';
 import type { ShowOptions } from './score-output.js';
-import type { ScoreOptions } from './score-run.js';
+import type { ScoreOptions } from '../offline/score-file.js';
 
 /** Work on fewer contexts than this is over before a bar could be read. */
 const PROGRESS_FROM_CONTEXTS = 32;

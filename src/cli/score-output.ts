@@ -4,7 +4,7 @@ import { Fault, invalid } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { writeSafetensors } from '../weights/safetensors.js';
 import { formatTable } from './output.js';
-import type { ContextScores, FileScores, MatrixScores } from './score-run.js';
+import type { ContextScores, FileScores, MatrixScores } from '../offline/score-file.js';
 
 /** Rows and columns of a matrix that fit a terminal; JSON and the output file hold all of it. */
 const SHOWN_MATRIX = 12;

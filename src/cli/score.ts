@@ -14,7 +14,7 @@ import {
   type ScoreFlags,
 } from './score-flags.js';
 import { formatScores, scoresJson, writeScores } from './score-output.js';
-import { scoreFile } from './score-run.js';
+import { scoreFile } from '../offline/score-file.js';
 
 interface Flags extends ScoreFlags, EngineFlags {}
 

@@ -1,7 +1,7 @@
 /** Calibration data from files to the stream of `Calibrate` and `Evaluate`, a few megabytes a message. */
 import { once } from 'node:events';
 import type { Client, ClientWritableStream, Metadata } from '@grpc/grpc-js';
-import type { CalibrationData } from '../calibration/data.js';
+import type { CalibrationData } from '../calibration/data/calibration-data.js';
 import { toFault } from '../errors.js';
 import type { CalibrateRequest } from '../generated/action_energy/v1/CalibrateRequest.js';
 import type { CalibrationHeader } from '../generated/action_energy/v1/CalibrationHeader.js';

@@ -6,7 +6,7 @@
  * the one after it ends. So what is drawn from is between one and two windows old at most, and a busy minute cannot push
  * everything else out, as it would with a ring of the last few items.
  */
-import type { Random } from '../calibration/random.js';
+import type { Random } from '../random.js';
 
 export interface ReservoirOptions {
   /** Items of one window that are kept. */

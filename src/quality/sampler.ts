@@ -2,7 +2,7 @@
  * Which requests are looked at: a share of them, drawn at random, within a budget of chunks a second (a token bucket that
  * holds one second). Pure: time comes in as an argument, chance through `random`.
  */
-import type { Random } from '../calibration/random.js';
+import type { Random } from '../random.js';
 
 export interface SamplerOptions {
   /** 0 to 1. */

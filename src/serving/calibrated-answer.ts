@@ -1,7 +1,7 @@
 /** Probabilities and p-values of an answer, calibrated or not: the one place that decides which. */
 import { isDeepStrictEqual } from 'node:util';
 import { applyCalibration } from '../calibration/apply.js';
-import type { Calibration } from '../calibration/schema.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
 import { invalid } from '../errors.js';
 import type { ScoreOptions__Output } from '../generated/action_energy/v1/ScoreOptions.js';
 import type { ModelCard } from '../model/card.js';

@@ -1,7 +1,7 @@
 /** Spooled calibration data as columns, read through open file descriptors: they hold for every thread of the process. */
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Columns } from '../calibration/columns.js';
+import type { Columns } from '../calibration/data/columns.js';
 import { Fault } from '../errors.js';
 import { byteLength, type DType, type Tensor } from '../tensor/tensor.js';
 

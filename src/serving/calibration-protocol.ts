@@ -1,7 +1,7 @@
 /** Messages between a served model and the thread that fits and reports. Faults travel as plain data, as an engine's do. */
 import type { CalibrateOptions } from '../calibration/calibrate.js';
-import type { Report } from '../calibration/report-schema.js';
-import type { Calibration } from '../calibration/schema.js';
+import type { Report } from '../calibration/report/report-schema.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
 import type { EngineBatch, EngineInfo } from '../engine/engine.js';
 import type { PlainFault, PlainResult } from '../engine/protocol.js';
 import type { ModelCard } from '../model/card.js';

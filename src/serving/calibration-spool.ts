@@ -5,7 +5,7 @@
  */
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { shardLayout } from '../calibration/layout.js';
+import { shardLayout } from '../calibration/data/layout.js';
 import { Fault, invalid } from '../errors.js';
 import type { CalibrationRows__Output } from '../generated/action_energy/v1/CalibrationRows.js';
 import type { ModelCard } from '../model/card.js';

@@ -1,6 +1,6 @@
 /** The calibration of a served model: in force, absent, or refused with the reason. */
 import { loadCalibration } from '../calibration/store.js';
-import type { Calibration } from '../calibration/schema.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
 import { toFault, type Fault } from '../errors.js';
 import type { CalibrationStatus } from '../generated/action_energy/v1/CalibrationStatus.js';
 

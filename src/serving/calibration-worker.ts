@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { calibrate, evaluateCalibration, type CalibrateOptions } from '../calibration/calibrate.js';
-import { calibrationData } from '../calibration/data.js';
+import { calibrationData } from '../calibration/data/calibration-data.js';
 import type { Engine, EngineResult } from '../engine/engine.js';
 import { plainFault, revivedFault, revivedResult } from '../engine/protocol.js';
 import { toFault, type Fault } from '../errors.js';

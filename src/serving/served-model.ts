@@ -16,7 +16,7 @@ import type { ModelVersion } from '../generated/action_energy/v1/ModelVersion.js
 import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
-import { seededRandom } from '../calibration/random.js';
+import { seededRandom } from '../random.js';
 import { LiveQuality } from '../quality/live-quality.js';
 import { ModelCalibration } from './calibration-state.js';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { scoreFile, type FileScores } from '../../src/cli/score-run.js';
+import { scoreFile, type FileScores } from '../../src/offline/score-file.js';
 import { openScoreData } from '../../src/data/score-data.js';
 import { inMemory } from '../../src/data/tensor-file.js';
 import { explicitInfoNce } from '../../src/energy/losses.js';

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { collect } from '../../src/calibration/collect.js';
-import { memoryColumns } from '../../src/calibration/columns.js';
-import { calibrationData } from '../../src/calibration/data.js';
+import { memoryColumns } from '../../src/calibration/data/columns.js';
+import { calibrationData } from '../../src/calibration/data/calibration-data.js';
 import { ownScores, swapScores } from '../../src/calibration/metrics/groups.js';
 import { infonceRows } from '../../src/calibration/metrics/infonce.js';
 import { weightedMean } from '../../src/calibration/metrics/weighted.js';
-import { planNegatives } from '../../src/calibration/negatives.js';
+import { planNegatives } from '../../src/calibration/data/negatives.js';
 import { startEngine } from '../../src/engine/start.js';
 import { float64Values, GOLDEN_CASES, goldenModel, goldenTensors } from '../support/bundles.js';
 

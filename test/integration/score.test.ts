@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { scoreFile, type FileScores } from '../../src/cli/score-run.js';
+import { scoreFile, type FileScores } from '../../src/offline/score-file.js';
 import { openScoreData } from '../../src/data/score-data.js';
 import { inMemory } from '../../src/data/tensor-file.js';
 import type { Engine } from '../../src/engine/engine.js';

@@ -1,6 +1,6 @@
 /** Does the model see what a chunk does: how far, which way, in what order, with which grip? */
 import type { ModelCard } from '../../model/card.js';
-import { gripperFlip } from '../negatives.js';
+import { gripperFlip } from '../data/negatives.js';
 import { ok, type Finding } from './finding.js';
 import type { ProbeInputs } from './inputs.js';
 import { columns, rmsDifference, ROUNDING, share, spreads, type ProbeScores } from './measure.js';

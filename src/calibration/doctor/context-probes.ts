@@ -2,7 +2,7 @@
 import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
 import { visibleCount, type Ranges } from '../../model/mask.js';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../../random.js';
 import { ok, type Finding } from './finding.js';
 import type { ProbeInputs } from './inputs.js';
 import { rmsDifference, ROUNDING, scoreProbes, share, spreads, type ProbeContext } from './measure.js';

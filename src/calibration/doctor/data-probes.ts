@@ -1,7 +1,7 @@
 /** Do the data look like what the card declares? */
 import type { ModelCard } from '../../model/card.js';
 import { maskedShare } from './masked-share.js';
-import type { CalibrationData } from '../data.js';
+import type { CalibrationData } from '../data/calibration-data.js';
 import { ok, type Finding } from './finding.js';
 
 /** Rows looked at, evenly spaced. */

@@ -2,8 +2,8 @@
 import type { ModelCard } from '../../model/card.js';
 import { visibleRanges, type Ranges } from '../../model/mask.js';
 import { toFloat32 } from '../../tensor/convert.js';
-import type { CalibrationData } from '../data.js';
-import { seededRandom, type Random } from '../random.js';
+import type { CalibrationData } from '../data/calibration-data.js';
+import { seededRandom, type Random } from '../../random.js';
 
 export interface ProbeInputs {
   /** Token states [S, D] in float32 and what is visible of them; at least two visible tokens for cross_attention. */

@@ -1,5 +1,5 @@
 /** How much of their contexts data hide. Reads masks only through the contexts' own reader, a bounded number of rows. */
-import type { CalibrationData } from '../data.js';
+import type { CalibrationData } from '../data/calibration-data.js';
 
 export interface MaskedShare {
   readonly looked: number;

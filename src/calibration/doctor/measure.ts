@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw } from '../../model/energy.js';
 import type { Ranges } from '../../model/mask.js';
-import { scoreContexts, type ReadContext } from '../encoding.js';
+import { scoreContexts, type ReadContext } from '../../offline/score-contexts.js';
 import type { ProbeInputs } from './inputs.js';
 
 export interface ProbeScores {

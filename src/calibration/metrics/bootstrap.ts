@@ -3,7 +3,7 @@
  * episode resemble each other and drawing rows alone would claim too narrow an interval (Field and Welsh 2007).
  * A resample is a vector of row weights, so every statistic here is written once, as a weighted one.
  */
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../../random.js';
 
 /** A statistic with its 95 percent bootstrap interval. */
 export interface Figure {

@@ -1,6 +1,6 @@
 /** Options and key figures of calibrations, from and to messages. */
-import type { Report, ReportFigure } from '../../calibration/report-schema.js';
-import type { Calibration } from '../../calibration/schema.js';
+import type { Report, ReportFigure } from '../../calibration/report/report-schema.js';
+import type { Calibration } from '../../calibration/calibration-schema.js';
 import { invalid } from '../../errors.js';
 import type { CalibrationOptions__Output } from '../../generated/action_energy/v1/CalibrationOptions.js';
 import type { Figure } from '../../generated/action_energy/v1/Figure.js';

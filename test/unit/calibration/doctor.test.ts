@@ -1,9 +1,9 @@
 /** A model with a planted fault for each probe of the doctor, and healthy ones on which it is silent. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { memoryColumns } from '../../../src/calibration/columns.js';
-import { calibrationData, type CalibrationData } from '../../../src/calibration/data.js';
-import { examine } from '../../../src/calibration/doctor.js';
+import { memoryColumns } from '../../../src/calibration/data/columns.js';
+import { calibrationData, type CalibrationData } from '../../../src/calibration/data/calibration-data.js';
+import { examine } from '../../../src/calibration/doctor/examine.js';
 import type { Finding } from '../../../src/calibration/doctor/finding.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { startEngine } from '../../../src/engine/start.js';

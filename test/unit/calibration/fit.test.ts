@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { expertPValue, expertsByStep, expertSample } from '../../../src/calibration/experts.js';
+import { expertPValue, expertsByStep, expertSample } from '../../../src/calibration/fit/experts.js';
 import type { CandidateGroups } from '../../../src/calibration/metrics/groups.js';
 import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
 import { expectedCalibrationError } from '../../../src/calibration/metrics/reliability.js';
-import { seededRandom } from '../../../src/calibration/random.js';
-import { splitRows } from '../../../src/calibration/split.js';
-import { fitTemperature } from '../../../src/calibration/temperature.js';
+import { seededRandom } from '../../../src/random.js';
+import { splitRows } from '../../../src/calibration/data/split.js';
+import { fitTemperature } from '../../../src/calibration/fit/temperature.js';
 
 /** Groups whose expert was drawn from softmax(-E / tau): tau is the truth. */
 function groupsWithTemperature(tau: number, rows: number, width: number, seed: number): CandidateGroups {

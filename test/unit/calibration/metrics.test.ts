@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { expertPValue, expertSample } from '../../../src/calibration/experts.js';
-import { marginQuantiles } from '../../../src/calibration/margins.js';
+import { expertPValue, expertSample } from '../../../src/calibration/fit/experts.js';
+import { marginQuantiles } from '../../../src/calibration/fit/margins.js';
 import { aurocStatistic, winRates } from '../../../src/calibration/metrics/auroc.js';
 import { bootstrap } from '../../../src/calibration/metrics/bootstrap.js';
 import {
@@ -16,7 +16,7 @@ import { expertRanks, infonceRows } from '../../../src/calibration/metrics/infon
 import { monotonicityViolations, noiseCorrelations } from '../../../src/calibration/metrics/noise.js';
 import { expectedCalibrationError } from '../../../src/calibration/metrics/reliability.js';
 import { weightedDeviation, weightedMean } from '../../../src/calibration/metrics/weighted.js';
-import { fitTemperature } from '../../../src/calibration/temperature.js';
+import { fitTemperature } from '../../../src/calibration/fit/temperature.js';
 
 interface GroupCase {
   name: string;

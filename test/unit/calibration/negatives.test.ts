@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { planNegatives, PUSH } from '../../../src/calibration/negatives.js';
+import { planNegatives, PUSH } from '../../../src/calibration/data/negatives.js';
 import type { ModelCard } from '../../../src/model/card.js';
 import { ACTION_DIM, STEPS, syntheticCard, syntheticData } from './synthetic.js';
 

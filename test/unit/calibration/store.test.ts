@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { calibrate } from '../../../src/calibration/calibrate.js';
-import { CALIBRATION_FILE, type Calibration } from '../../../src/calibration/schema.js';
+import { CALIBRATION_FILE, type Calibration } from '../../../src/calibration/calibration-schema.js';
 import { loadCalibration, parseCalibration, saveCalibration } from '../../../src/calibration/store.js';
 import { withDirectory } from '../../support/bundles.js';
 import { fakeEngine } from './fake-engine.js';

@@ -1,7 +1,7 @@
 /** Synthetic calibration data that `fakeEngine` understands, and a card for it. */
-import { memoryColumns } from '../../../src/calibration/columns.js';
-import { calibrationData, type CalibrationData } from '../../../src/calibration/data.js';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { memoryColumns } from '../../../src/calibration/data/columns.js';
+import { calibrationData, type CalibrationData } from '../../../src/calibration/data/calibration-data.js';
+import { seededRandom } from '../../../src/random.js';
 import { cardSchema, type ModelCard } from '../../../src/model/card.js';
 import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';
 

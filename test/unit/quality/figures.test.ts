@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { driftReference } from '../../../src/calibration/metrics/drift.js';
 import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import { DriftWindow, FEWEST_FOR_DRIFT } from '../../../src/quality/drift.js';
 import { infonceRow, meanRow } from '../../../src/quality/infonce-row.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import { LiveQuality, type QualitySettings, type SampleOutcome } from '../../../src/quality/live-quality.js';
 import { smallCard } from '../../support/bundles.js';
 import { settled } from '../../support/fake-clock.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import { Recent } from '../../../src/quality/recent.js';
 import { Reservoir } from '../../../src/quality/reservoir.js';
 import { Sampler } from '../../../src/quality/sampler.js';

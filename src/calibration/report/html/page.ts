@@ -1,10 +1,10 @@
 /** The report as one page that needs nothing else: styles and plots inside, no scripts, opens offline, prints. */
-import type { Finding } from '../doctor/finding.js';
-import { headlineRows, marginRows, negativeRows, pValueRows, scoreRows, type Reported } from '../rows.js';
-import type { Calibration } from '../schema.js';
+import type { Finding } from '../../doctor/finding.js';
+import { headlineRows, marginRows, negativeRows, pValueRows, scoreRows, type Reported } from '../tables.js';
+import type { Calibration } from '../../calibration-schema.js';
 import { histogramPlot, noisePlot, reliabilityPlot, stepsPlot } from './curves.js';
 import { landscapePlot, matrixPlot } from './maps.js';
-import { number } from './format.js';
+import { number } from '../format.js';
 import { escapeText } from './svg.js';
 
 export interface PageOptions extends Reported {

@@ -1,19 +1,19 @@
 /** The report: what the energies of rows that were not fitted on say about the model and its calibration. */
-import type { ModelCard } from '../model/card.js';
-import type { Score } from '../model/energy.js';
-import { expertPValue } from './experts.js';
-import { interleave, type Fit } from './fit.js';
+import type { ModelCard } from '../../model/card.js';
+import type { Score } from '../../model/energy.js';
+import { expertPValue } from '../fit/experts.js';
+import { interleave, type Fit } from '../fit/fit-calibration.js';
 import { histogram } from './histogram.js';
-import { aurocStatistic, winRates } from './metrics/auroc.js';
-import { bootstrap, type BootstrapOptions, type Statistic } from './metrics/bootstrap.js';
-import { binShares, populationStabilityIndex } from './metrics/drift.js';
-import { ownScores, swapScores } from './metrics/groups.js';
-import { expertRanks, infonceRows } from './metrics/infonce.js';
-import { monotonicityViolations, noiseCorrelations } from './metrics/noise.js';
-import { expectedCalibrationError, reliabilityBins } from './metrics/reliability.js';
-import { weightedColumnMeans, weightedDeviation, weightedMean } from './metrics/weighted.js';
-import { noiseName, NOISE_SIGMAS, type NegativePlan } from './negatives.js';
-import type { Landscape, Observations } from './observations.js';
+import { aurocStatistic, winRates } from '../metrics/auroc.js';
+import { bootstrap, type BootstrapOptions, type Statistic } from '../metrics/bootstrap.js';
+import { binShares, populationStabilityIndex } from '../metrics/drift.js';
+import { ownScores, swapScores } from '../metrics/groups.js';
+import { expertRanks, infonceRows } from '../metrics/infonce.js';
+import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
+import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
+import { weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
+import { noiseName, NOISE_SIGMAS, type NegativePlan } from '../data/negatives.js';
+import type { Landscape, Observations } from '../observations.js';
 import { finiteOrNull, reportFigure } from './report-figures.js';
 import type { NegativeReport, Report, ReportBin, ReportFigure } from './report-schema.js';
 

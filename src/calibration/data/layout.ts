@@ -13,11 +13,11 @@
  *
  * Shards have the same columns; ids are global: the same episode_id in two shards is one episode.
  */
-import type { ModelCard } from '../model/card.js';
-import { nearest } from '../model/near-miss.js';
-import type { Problem } from '../model/problems.js';
-import { isFloatDType } from '../tensor/convert.js';
-import { formatShape, type DType } from '../tensor/tensor.js';
+import type { ModelCard } from '../../model/card.js';
+import { nearest } from '../../model/near-miss.js';
+import type { Problem } from '../../model/problems.js';
+import { isFloatDType } from '../../tensor/convert.js';
+import { formatShape, type DType } from '../../tensor/tensor.js';
 import type { Columns } from './columns.js';
 
 export const KNOWN_COLUMNS = [

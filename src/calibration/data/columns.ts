@@ -4,9 +4,9 @@
  */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { byteLength, type DType, type Tensor } from '../tensor/tensor.js';
-import { readTensors } from '../weights/checkpoint.js';
-import { openSafetensors } from '../weights/safetensors.js';
+import { byteLength, type DType, type Tensor } from '../../tensor/tensor.js';
+import { readTensors } from '../../weights/checkpoint.js';
+import { openSafetensors } from '../../weights/safetensors.js';
 
 export interface Columns {
   /** File name without its directory, or what else to call the source. */

@@ -1,9 +1,9 @@
 /** Calibration data: rows of context and chunks, from one source or several shards, each row read when asked for. */
-import { invalid } from '../errors.js';
-import type { ModelCard } from '../model/card.js';
-import { refuse } from '../model/problems.js';
-import { toFloat32 } from '../tensor/convert.js';
-import { byteLength, type Tensor } from '../tensor/tensor.js';
+import { invalid } from '../../errors.js';
+import type { ModelCard } from '../../model/card.js';
+import { refuse } from '../../model/problems.js';
+import { toFloat32 } from '../../tensor/convert.js';
+import { byteLength, type Tensor } from '../../tensor/tensor.js';
 import { openColumns, type Columns } from './columns.js';
 import { shardContradictions, shardLayout, type ShardLayout } from './layout.js';
 

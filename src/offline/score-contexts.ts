@@ -4,7 +4,7 @@ import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { checkContext } from '../model/context.js';
 import { visibleCount } from '../model/mask.js';
-import type { CalibrationData } from './data.js';
+import type { CalibrationData } from '../calibration/data/calibration-data.js';
 
 /**
  * Visible tokens encoded at once. The engine's working memory grows with it (float32 states of width D), its speed no

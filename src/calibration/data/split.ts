@@ -3,8 +3,8 @@
  * with one on each side the report would praise the fit for what it has seen. So whole episodes move, never rows; without
  * episode ids whole tasks; without those, contiguous blocks, where only rows at a seam are neighbours.
  */
-import { Fault } from '../errors.js';
-import { seededRandom, shuffle } from './random.js';
+import { Fault } from '../../errors.js';
+import { seededRandom, shuffle } from '../../random.js';
 
 export type SplitUnit = 'episode' | 'task' | 'block';
 

@@ -1,5 +1,5 @@
 /** Figures as text, the same in the page and in the terminal. */
-import type { ReportFigure } from '../report-schema.js';
+import type { ReportFigure } from './report-schema.js';
 
 export const MISSING = 'n/a';
 

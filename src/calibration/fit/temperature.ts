@@ -3,7 +3,7 @@
  * the loss is convex (linear minus a log-sum-exp of linear functions), so a bracketed Newton search in beta finds the
  * one minimum:  L'(beta) = mean(s_own - <s>),  L''(beta) = mean(Var s), both under softmax(-beta s).
  */
-import type { CandidateGroups } from './metrics/groups.js';
+import type { CandidateGroups } from '../metrics/groups.js';
 
 /** What the search met. Only `fitted` is a minimum inside the bounds. */
 export type TemperatureStatus =

@@ -3,19 +3,19 @@
  * `note`; notes state traits of the architecture (cross-attention cannot see the scale of a chunk) and probes that could
  * not be made. Sensitivities are measured on raw pooled scores, as shares of the spread between different chunks.
  */
-import type { Engine } from '../engine/engine.js';
-import { invalid } from '../errors.js';
-import type { ModelCard } from '../model/card.js';
-import type { Weights } from '../model/weights.js';
-import type { CalibrationData } from './data.js';
-import { actionFindings, actionVariants } from './doctor/action-probes.js';
-import { contextFindings } from './doctor/context-probes.js';
-import { dataFindings, unitsWithoutData } from './doctor/data-probes.js';
-import { ok, type Finding, type Level } from './doctor/finding.js';
-import { dataInputs, randomInputs, type ProbeInputs } from './doctor/inputs.js';
-import { layerFinding } from './doctor/layer-probe.js';
-import { scoreProbes } from './doctor/measure.js';
-import { readoutFindings } from './doctor/readout-probe.js';
+import type { Engine } from '../../engine/engine.js';
+import { invalid } from '../../errors.js';
+import type { ModelCard } from '../../model/card.js';
+import type { Weights } from '../../model/weights.js';
+import type { CalibrationData } from '../data/calibration-data.js';
+import { actionFindings, actionVariants } from './action-probes.js';
+import { contextFindings } from './context-probes.js';
+import { dataFindings, unitsWithoutData } from './data-probes.js';
+import { ok, type Finding, type Level } from './finding.js';
+import { dataInputs, randomInputs, type ProbeInputs } from './inputs.js';
+import { layerFinding } from './layer-probe.js';
+import { scoreProbes } from './measure.js';
+import { readoutFindings } from './readout-probe.js';
 
 export interface DoctorOptions {
   readonly engine: Engine;

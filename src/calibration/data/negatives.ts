@@ -2,9 +2,9 @@
  * Wrong chunks made from an expert's, and those that the data bring along. Every kind asks the energy model one question:
  * does it see that the chunk is late, too far, bent to one side, grips when it should not, or belongs elsewhere?
  */
-import type { ModelCard } from '../model/card.js';
-import type { CalibrationData } from './data.js';
-import { seededRandom } from './random.js';
+import type { ModelCard } from '../../model/card.js';
+import type { CalibrationData } from './calibration-data.js';
+import { seededRandom } from '../../random.js';
 
 /** Steps by which a chunk runs ahead of its time; the last action is held. */
 export const TIME_SHIFTS = [1, 2, 3] as const;

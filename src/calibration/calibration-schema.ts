@@ -1,6 +1,6 @@
 /** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
 import { z } from 'zod';
-import { figureSchema, reportSchema } from './report-schema.js';
+import { figureSchema, reportSchema } from './report/report-schema.js';
 
 export const CALIBRATION_FORMAT = 'action-energy/calibration/1';
 export const CALIBRATION_FILE = 'calibration.json';

@@ -1,7 +1,7 @@
 /** The report's tables, shared by the terminal summary and the page. */
-import { figure, number } from './html/format.js';
+import { figure, number } from './format.js';
 import type { Report } from './report-schema.js';
-import type { Calibration } from './schema.js';
+import type { Calibration } from '../calibration-schema.js';
 
 /** What the report needs to be told: a calibration, or the one under which new data were evaluated. */
 export type Reported = Pick<Calibration, 'better' | 'scores' | 'report'>;

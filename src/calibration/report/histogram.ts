@@ -1,6 +1,6 @@
 /** Histograms of expert and negative scores over common bins. */
-import { quantile } from './metrics/bootstrap.js';
-import { noiseName, NOISE_SIGMAS } from './negatives.js';
+import { quantile } from '../metrics/bootstrap.js';
+import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
 import type { Report } from './report-schema.js';
 
 const BINS = 40;

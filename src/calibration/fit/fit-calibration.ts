@@ -1,16 +1,16 @@
 /** Everything that is learned from the fitted part: temperature, expert energies, margins, drift bins, the better score. */
-import type { Score } from '../model/energy.js';
+import type { Score } from '../../model/energy.js';
 import { expertsByStep, expertSample } from './experts.js';
 import { marginQuantiles } from './margins.js';
-import { bootstrap, type BootstrapOptions } from './metrics/bootstrap.js';
-import { driftReference } from './metrics/drift.js';
-import { ownScores, swapScores } from './metrics/groups.js';
-import { infonceRows } from './metrics/infonce.js';
-import { weightedMean } from './metrics/weighted.js';
-import { noiseName, NOISE_SIGMAS } from './negatives.js';
-import type { Observations } from './observations.js';
-import { reportFigure } from './report-figures.js';
-import type { ScoreFit } from './schema.js';
+import { bootstrap, type BootstrapOptions } from '../metrics/bootstrap.js';
+import { driftReference } from '../metrics/drift.js';
+import { ownScores, swapScores } from '../metrics/groups.js';
+import { infonceRows } from '../metrics/infonce.js';
+import { weightedMean } from '../metrics/weighted.js';
+import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
+import type { Observations } from '../observations.js';
+import { reportFigure } from '../report/report-figures.js';
+import type { ScoreFit } from '../calibration-schema.js';
 import { fitTemperature } from './temperature.js';
 
 export interface FitOptions extends BootstrapOptions {

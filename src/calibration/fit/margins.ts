@@ -1,7 +1,7 @@
 /**
  * Quantiles of energy differences, for a gate that accepts a chunk only when it lies clearly below the baseline.
  */
-import { quantile } from './metrics/bootstrap.js';
+import { quantile } from '../metrics/bootstrap.js';
 
 export const MARGIN_LEVELS = [0.5, 0.75, 0.9, 0.95, 0.99] as const;
 

@@ -1,11 +1,11 @@
 /** The energy around one expert chunk, over pushes of the whole chunk along its two liveliest dims. */
-import type { Engine } from '../engine/engine.js';
-import type { ModelCard } from '../model/card.js';
-import { energiesFromRaw, type Score } from '../model/energy.js';
-import type { CalibrationData } from './data.js';
-import { readContext, scoreContexts } from './encoding.js';
-import { actionSpread } from './negatives.js';
-import type { Landscape } from './observations.js';
+import type { Engine } from '../../engine/engine.js';
+import type { ModelCard } from '../../model/card.js';
+import { energiesFromRaw, type Score } from '../../model/energy.js';
+import type { CalibrationData } from '../data/calibration-data.js';
+import { readContext, scoreContexts } from '../../offline/score-contexts.js';
+import { actionSpread } from '../data/negatives.js';
+import type { Landscape } from '../observations.js';
 
 /** Points on a side, and the farthest push in action units. */
 const SIDE = 21;

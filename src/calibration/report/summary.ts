@@ -1,5 +1,5 @@
 /** The report as lines for a terminal. */
-import { headlineRows, marginRows, negativeRows, scoreRows, type Reported } from './rows.js';
+import { headlineRows, marginRows, negativeRows, scoreRows, type Reported } from './tables.js';
 
 /** Columns padded to their widest cell. */
 function lines(rows: readonly (readonly string[])[]): string[] {

@@ -1,5 +1,5 @@
 /** Figures as they stand in the report: JSON has no NaN, so what is not defined is null. */
-import type { Figure } from './metrics/bootstrap.js';
+import type { Figure } from '../metrics/bootstrap.js';
 import type { ReportFigure } from './report-schema.js';
 
 export function finiteOrNull(value: number): number | null {
