@@ -3,7 +3,7 @@
  * and released in one batch; one to be kept gets room in the cache first and stays only if its work succeeds, because
  * otherwise nobody learns its id.
  */
-import type { ContextCache, ContextReservation, KeptContext, SlotHold } from '../contexts/cache.js';
+import type { ContextCache, ContextReservation, KeptContext, SlotHold } from './context-cache.js';
 import type { EncodeItem, Engine, EngineBatch, EngineResult, ScoreItem } from '../engine/engine.js';
 import { Fault, toFault } from '../errors.js';
 import type { Job } from './job.js';

@@ -1,5 +1,5 @@
 /** A work on its way through the scheduler: settles once, and lets go of what it holds when it does. */
-import type { ContextCache, ContextUse, KeptContext } from '../contexts/cache.js';
+import type { ContextCache, ContextUse, KeptContext } from './context-cache.js';
 import { Fault } from '../errors.js';
 import type { QueueItem } from './queue.js';
 import type { RejectReason } from './observer.js';

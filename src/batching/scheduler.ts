@@ -1,7 +1,7 @@
 /**
  * The one loop with the one timer between requests and the engine.
  *
- * `submit` takes the contexts that a work names into use (`src/contexts/cache.ts`) and puts it into a bounded queue
+ * `submit` takes the contexts that a work names into use (`context-cache.ts`) and puts it into a bounded queue
  * (`queue.ts`). Whenever the engine has room, the policy (`policy.ts`) takes the next batch out of the queue, `assembly.ts`
  * gives its contexts slots, and the engine runs it; while it runs, the next batch gathers. There is no waiting window:
  * a free engine takes what waits. The loop runs on every submit, on every finished batch, and on the timer, which is
@@ -13,7 +13,7 @@
  * Background work goes only when nothing else waits or runs, or has within the last `backgroundGraceMs`. A batch cannot be interrupted, so a normal work that
  * arrives meanwhile waits for at most one batch of the background budget.
  */
-import type { ContextCache } from '../contexts/cache.js';
+import type { ContextCache } from './context-cache.js';
 import type { Engine } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
 import { abandon, assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';

@@ -1,5 +1,5 @@
 /** What is handed to the scheduler and what comes back. */
-import type { KeptContext, SlotHold } from '../contexts/cache.js';
+import type { KeptContext, SlotHold } from './context-cache.js';
 import type { EncodeItem } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
 import type { WorkSize } from './size.js';

@@ -14,10 +14,10 @@ export type Decoded<T> =
       readonly ok: true;
       readonly message: T;
       /**
-       * True when the ArrayBuffer behind the message's bytes holds this message and nothing else, so that moving it to
-       * another thread cannot take anything else along. Never true for small messages, whose memory is pooled.
+       * True when the ArrayBuffer behind the message's bytes may be moved to another thread: it holds this message and
+       * nothing else. Never true for small messages, whose memory is pooled.
        */
-      readonly ownsMemory: boolean;
+      readonly move: boolean;
       readonly decodeMs: number;
     }
   | { readonly ok: false; readonly fault: Fault };
@@ -30,10 +30,10 @@ function holdsOnly(bytes: Uint8Array): boolean {
 
 /** Never throws: a message that does not parse is a value. */
 export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): Decoded<T> {
-  const ownsMemory = holdsOnly(bytes);
+  const move = holdsOnly(bytes);
   const start = performance.now();
   try {
-    return { ok: true, message: parse(bytes), ownsMemory, decodeMs: performance.now() - start };
+    return { ok: true, message: parse(bytes), move, decodeMs: performance.now() - start };
   } catch (cause) {
     const fault = new Fault('invalid', 'the message does not parse as protobuf', {
       field: 'request',

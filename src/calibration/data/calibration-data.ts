@@ -157,7 +157,7 @@ async function readContext(
   const mask = hasMask ? await source.rows('pad_mask', start, end) : undefined;
   return {
     // an engine may take the whole ArrayBuffer, so nothing else may lie in it
-    hidden: { dtype: hidden.dtype, shape: [tokens, hidden.shape.at(-1)!], bytes: ownMemory(hidden.bytes) },
+    hidden: { dtype: hidden.dtype, shape: [tokens, hidden.shape.at(-1)!], bytes: movable(hidden.bytes) },
     mask: mask && { dtype: mask.dtype, shape: [tokens], bytes: mask.bytes },
   };
 }
@@ -175,7 +175,7 @@ function tokenRange(
   return { start: at, end: at + 1, tokens: shape.length === 3 ? shape[1]! : 1 };
 }
 
-function ownMemory(bytes: Uint8Array): Uint8Array {
+function movable(bytes: Uint8Array): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
 }
 

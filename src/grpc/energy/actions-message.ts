@@ -9,8 +9,8 @@ import { decodeFloatTensor } from '../../wire/tensor.js';
 type Limits = Pick<Config['limits'], 'candidates' | 'steps' | 'scoredSteps'>;
 
 /**
- * [N, H, A], or [H, A] for one chunk, as float32, to be scored against `contexts` contexts. `ownMemory`: the values must not lie in the message's memory, because
- * that is about to be moved away. Errors name `field`.
+ * [N, H, A], or [H, A] for one chunk, as float32, to be scored against `contexts` contexts. `move`: the
+ * message's memory is about to be moved away, so the values must not lie in it. Errors name `field`.
  */
 export function decodeActions(
   field: string,
@@ -18,7 +18,7 @@ export function decodeActions(
   contexts: number,
   card: ModelCard,
   limits: Limits,
-  ownMemory: boolean,
+  move: boolean,
 ): ActionBatch {
   const axes = `[N, ${card.chunk ?? 'H'}, ${card.action_dim}]`;
   const sent = decodeFloatTensor(field, message, axes);
@@ -45,5 +45,5 @@ export function decodeActions(
   }
   const batch = checkActions(tensor, card, field);
   const shared = batch.values.buffer === sent.bytes.buffer;
-  return ownMemory && shared ? { ...batch, values: batch.values.slice() } : batch;
+  return move && shared ? { ...batch, values: batch.values.slice() } : batch;
 }

@@ -14,7 +14,7 @@ import { countTokens, modelWithRoom, rawOf, timingsOf, type EnergyParts } from '
 
 export async function energyMatrix(
   parts: EnergyParts,
-  { message, ownsMemory, decodeMs }: Parsed<EnergyMatrixRequest__Output>,
+  { message, move: movable, decodeMs }: Parsed<EnergyMatrixRequest__Output>,
   scope: Scope,
 ): Promise<EnergyMatrixResponse> {
   const model = modelWithRoom(parts, scope, message.model);
@@ -27,7 +27,7 @@ export async function energyMatrix(
     });
   }
   // a message's memory can be given away once, so only with a single context
-  const move = ownsMemory && rows === 1;
+  const move = movable && rows === 1;
   const actions = decodeActions('actions', message.actions, rows, card, parts.limits, move);
   const options = decodeEnergyOptions('', message.pool, message.score, card, actions.steps);
   const tau = decodeTau('tau', message.tau, card);

@@ -19,11 +19,11 @@ import {
 
 export async function putContext(
   parts: EnergyParts,
-  { message, ownsMemory, decodeMs }: Parsed<PutContextRequest__Output>,
+  { message, move, decodeMs }: Parsed<PutContextRequest__Output>,
   scope: Scope,
 ): Promise<PutContextResponse> {
   const model = modelWithRoom(parts, scope, message.model);
-  const decoded = decodeContext('context', message.context, model.card, parts.limits.tokens, ownsMemory);
+  const decoded = decodeContext('context', message.context, model.card, parts.limits.tokens, move);
   countTokens(parts.metrics, model, decoded);
   const keep = { leaseMs: leaseOf(parts.contexts, message.leaseMs) };
   const result = await submitWork(

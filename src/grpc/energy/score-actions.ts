@@ -2,7 +2,7 @@
 import { systemClock } from '../../batching/clock.js';
 import type { ContextRef, WorkResult } from '../../batching/work.js';
 import type { Config } from '../../config/schema.js';
-import type { KeptContext } from '../../contexts/cache.js';
+import type { KeptContext } from '../../batching/context-cache.js';
 import { Fault, invalid } from '../../errors.js';
 import type { KeptContext as KeptContextMessage } from '../../generated/action_energy/v1/KeptContext.js';
 import type { ScoreActionsRequest__Output } from '../../generated/action_energy/v1/ScoreActionsRequest.js';
@@ -71,14 +71,14 @@ export function keptMessage({ id, bytes, expiresAtMs }: KeptContext): KeptContex
 /** Errors: everything that the contract says of a wrong request, and what the scheduler ends a work with. */
 export async function scoreActions(
   parts: EnergyParts,
-  { message, ownsMemory, decodeMs }: Parsed<ScoreActionsRequest__Output>,
+  { message, move: movable, decodeMs }: Parsed<ScoreActionsRequest__Output>,
   scope: Scope,
 ): Promise<ScoreActionsResponse> {
   const model = modelWithRoom(parts, scope, message.model);
   const { card } = model;
   const { options } = message;
   // actions first: with a moved context, their memory is gone
-  const move = ownsMemory && message.context === 'inline';
+  const move = movable && message.context === 'inline';
   const actions = decodeActions('candidates', message.candidates, 1, card, parts.limits, move);
   const energyOptions = decodeEnergyOptions('options.', options?.pool, options?.score, card, actions.steps);
   const answer = decodeAnswer(options, energyOptions, card, model.calibration.current);

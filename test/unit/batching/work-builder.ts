@@ -2,7 +2,7 @@
 import { Scheduler, type SchedulerOptions } from '../../../src/batching/scheduler.js';
 import type { ContextRef, Work } from '../../../src/batching/work.js';
 import type { RejectReason, BatchReport } from '../../../src/batching/observer.js';
-import { ContextCache } from '../../../src/contexts/cache.js';
+import { ContextCache } from '../../../src/batching/context-cache.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeEngine, type FakeEngineOptions } from '../../support/fake-engine.js';
 

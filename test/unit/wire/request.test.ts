@@ -20,12 +20,12 @@ test('a large message owns its memory, a pooled one does not', () => {
       }),
     );
   const large = decodeRequest(parse, sized(1 << 20));
-  assert.ok(large.ok && large.ownsMemory);
+  assert.ok(large.ok && large.move);
   const small = decodeRequest(parse, sized(64));
-  assert.ok(small.ok && !small.ownsMemory);
+  assert.ok(small.ok && !small.move);
   const shared = Buffer.concat([sized(1 << 20), Buffer.alloc(100)]).subarray(0, sized(1 << 20).length);
   const slice = decodeRequest(parse, shared);
-  assert.ok(slice.ok && !slice.ownsMemory);
+  assert.ok(slice.ok && !slice.move);
 });
 
 test('bytes that do not parse are a fault, never a throw', () => {

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ContextCache, type ContextReservation, type ContextUse } from '../../../src/contexts/cache.js';
-import { randomContextId } from '../../../src/contexts/id.js';
+import {
+  ContextCache,
+  randomContextId,
+  type ContextReservation,
+  type ContextUse,
+} from '../../../src/batching/context-cache.js';
 import { Fault } from '../../../src/errors.js';
 
 const MAX_BYTES = 100;

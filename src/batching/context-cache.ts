@@ -1,7 +1,7 @@
 /**
  * Encoded contexts that outlive their request. The K,V of a context stay in the engine's worker under a slot; this is
  * the book on the calling side: which id stands for which slot, for how long, and which slots may be forgotten.
- * Pure: time comes in as an argument, and nothing here talks to the engine. `src/batching/scheduler.ts` owns one,
+ * Pure: time comes in as an argument, and nothing here talks to the engine. `scheduler.ts` owns one,
  * reserves and pins through it, and hands `takeReleased()` to the engine with its next batch.
  *
  * - Lease: an entry expires `leaseMs` after its last touch. Committing, acquiring and the end of a use are touches;
@@ -15,8 +15,14 @@
  * - Holds: a held slot stays encoded after everybody else has let go of it. A hold is no use: the book goes on as if it
  *   were not there (leases run, entries are evicted, their bytes are free), so whoever holds bounds how much it holds.
  */
+import { randomBytes } from 'node:crypto';
 import { Fault } from '../errors.js';
-import { IndexedHeap } from '../batching/heap.js';
+import { IndexedHeap } from './heap.js';
+
+/** 128 random bits in hex: nobody guesses another client's context. */
+export function randomContextId(): string {
+  return randomBytes(16).toString('hex');
+}
 
 export interface ContextCacheOptions {
   /** Bound of all entries together; 0 keeps nothing. */
