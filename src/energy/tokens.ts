@@ -5,16 +5,19 @@ import type { Graph, Value } from '../graph/graph.js';
 import { bitCast, cast } from '../graph/ops.js';
 import type { Shape } from '../graph/dims.js';
 
-/** How the runtime's tensors carry a token dtype: it has no bfloat16 arrays, so those travel as their 16-bit words. */
-export const TOKEN_ELEMENT: Record<TokenDType, ElementType> = {
+/**
+ * How the runtime's tensors carry a token dtype. 16-bit floats travel as their words: there are no bfloat16 arrays, and
+ * where JavaScript has float16 ones (Node 24 and later) onnxruntime-node 1.30.0 reads zero bytes of them.
+ */
+export const TOKEN_ELEMENT = {
   float32: 'float32',
-  float16: 'float16',
+  float16: 'uint16',
   bfloat16: 'uint16',
-};
+} as const satisfies Record<TokenDType, ElementType>;
 
 /** The graph input `name` of the given shape, as float32. Exact: every float16 and bfloat16 is a float32. */
 export function tokenInput(g: Graph, name: string, dtype: TokenDType, shape: Shape): Value {
   const input = g.input(name, TOKEN_ELEMENT[dtype], shape);
   if (dtype === 'float32') return input;
-  return cast(g, dtype === 'bfloat16' ? bitCast(g, input, 'bfloat16') : input, 'float32');
+  return cast(g, bitCast(g, input, dtype), 'float32');
 }

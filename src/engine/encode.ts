@@ -4,6 +4,7 @@ import { invalid, toFault, type Fault } from '../errors.js';
 import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import type { EnergyGraphs } from '../energy/graphs.js';
+import { TOKEN_ELEMENT } from '../energy/tokens.js';
 import type { EncodeItem, Outcome, Precision, TokenDType } from './engine.js';
 import type { Scratch } from './memory.js';
 import { float32, runInto, type Sessions } from './sessions.js';
@@ -176,8 +177,7 @@ function packTokens(items: readonly EncodeInput[], width: number, scratch: Scrat
 function tokenTensor(dtype: TokenDType, bytes: Uint8Array, width: number): OrtTensor {
   const dims = [bytes.byteLength / (width * BYTES_PER_ELEMENT[dtype]), width];
   if (dtype === 'float32') return float32(floats32(bytes), dims);
-  // The runtime knows float16 words by name; bfloat16 words enter as uint16 and are reinterpreted in the graph.
-  return new OrtTensor(dtype === 'float16' ? 'float16' : 'uint16', words16(bytes), dims);
+  return new OrtTensor(TOKEN_ELEMENT[dtype], words16(bytes), dims);
 }
 
 /** The fault of one context, from one statistic a token. */

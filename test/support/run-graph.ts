@@ -24,7 +24,7 @@ export function bound({ shape }: Value, sizes: Sizes): number[] {
 
 /**
  * Feeds `inputs` by name and returns the outputs. Fails unless the runtime's dtypes and shapes are the inferred ones.
- * float16 goes in and comes out as its 16-bit words; the runtime's arrays know no bfloat16.
+ * 16-bit floats go in as uint16 words, and the graph reinterprets them.
  */
 export async function runGraph(
   graph: Graph,
@@ -40,7 +40,7 @@ export async function runGraph(
     const feeds = graph.inputs.map((value) => [
       value.name,
       new OrtTensor(
-        value.dtype as Exclude<ElementType, 'bfloat16'>,
+        value.dtype as Exclude<ElementType, 'bfloat16' | 'float16'>,
         inputs[value.name]!,
         bound(value, sizes),
       ),
