@@ -12,7 +12,8 @@
  * finite exactly when the row is (or sums to more than float32 holds, which is as wrong).
  */
 import type { TokenDType } from '../engine/engine.js';
-import { Graph, type Value } from '../graph/graph.js';
+import { Graph } from '../graph/graph.js';
+import type { Value } from '../graph/value.js';
 import { add, matmul, reshape, softmax, sum, transpose } from '../graph/ops.js';
 import type { CrossAttentionCard } from '../model/card.js';
 import type { EnergyGraphs } from './graphs.js';

@@ -1,5 +1,6 @@
 /** Layers of the energy models as graph fragments (the report, section 1; `MLPResNet` of the model page). */
-import type { Graph, Value } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
+import type { Value } from '../graph/value.js';
 import { add, layerNorm, matmul, relu, silu, type Normalised } from '../graph/ops.js';
 import type { ModelCard } from '../model/card.js';
 import type { Linear, Norm, Parameters } from './parameters.js';

@@ -3,7 +3,8 @@
  * caller): `hidden`, `actions`, `pad_mask` -> `energy`, `steps`. For other runtimes, and the yardstick of the factorised
  * graphs.
  */
-import { Graph, type Value } from '../graph/graph.js';
+import { Graph } from '../graph/graph.js';
+import type { Value } from '../graph/value.js';
 import {
   add,
   concat,

@@ -1,7 +1,8 @@
 /** Context tokens as they arrive, widened to float32 inside the graph. */
 import type { TokenDType } from '../engine/engine.js';
 import type { ElementType } from '../graph/element-type.js';
-import type { Graph, Value } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
+import type { Value } from '../graph/value.js';
 import { bitCast, cast } from '../graph/ops.js';
 import type { Shape } from '../graph/dims.js';
 

@@ -1,41 +1,12 @@
 /**
- * A typed ONNX graph under construction: nodes in the order in which they run, each checked when it is added.
- * What an op accepts and yields is one rule (`rules.ts`); a derivative is one more rule beside it, made of the same ops.
+ * A typed ONNX graph under construction: nodes in the order in which they run, each checked when it is added against its
+ * op's row in `infer/table.ts`.
  */
 import { elementCount } from '../tensor/tensor.js';
 import { showShape, type Shape } from './dims.js';
 import { ELEMENT_BYTES, type ElementType } from './element-type.js';
-import { RULES, type OpType } from './rules.js';
-
-/** One tensor that flows through a graph. */
-export interface Value {
-  readonly name: string;
-  readonly dtype: ElementType;
-  readonly shape: Shape;
-}
-
-export type Attribute = number | string | readonly number[];
-/** Integers unless wrapped: ONNX tells `1` from `1.0` by the attribute's type. */
-export interface FloatAttribute {
-  readonly float: number;
-}
-export type Attributes = Readonly<Record<string, Attribute | FloatAttribute>>;
-
-export interface Node {
-  readonly name: string;
-  readonly op: OpType;
-  readonly inputs: readonly (Value | undefined)[];
-  readonly outputs: readonly Value[];
-  readonly attributes: Attributes;
-}
-
-export interface Constant {
-  readonly value: Value;
-  /** Little-endian row-major elements. */
-  readonly bytes: Uint8Array;
-  /** The integers themselves, for ops whose result shape depends on them. */
-  readonly integers?: readonly number[];
-}
+import { INFER } from './infer/table.js';
+import type { Attributes, Constant, Node, OpType, Value } from './value.js';
 
 /** A node that does not fit: names the node, its op and the operands' dtypes and shapes. */
 export class GraphError extends Error {
@@ -114,10 +85,9 @@ export class Graph {
     declared?: Shape,
   ): Value[] {
     const name = this.claim(this.scoped(op));
-    const rule = RULES[op];
     let inferred;
     try {
-      inferred = rule.infer({
+      inferred = INFER[op]({
         inputs,
         attributes,
         ...(declared ? { declared } : {}),

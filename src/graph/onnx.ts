@@ -3,7 +3,8 @@
  * Only the messages and fields in use are described.
  */
 import protobuf from 'protobufjs';
-import type { Attribute, FloatAttribute, Graph, Value } from './graph.js';
+import type { Graph } from './graph.js';
+import type { Attribute, FloatAttribute, Value } from './value.js';
 import { ONNX_TYPE } from './element-type.js';
 
 /** ONNX operator set of the engine's graphs; 26 brings BitCast. */

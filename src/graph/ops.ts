@@ -1,8 +1,8 @@
-/** Named functions over `Graph.apply`, so that a model reads as its equations. Shapes and dtypes are checked in `rules.ts`. */
+/** Named functions over `Graph.apply`, so that a model reads as its equations. Shapes and dtypes are checked by `infer/table.ts`. */
 import { ONNX_TYPE, type ElementType } from './element-type.js';
-import type { Attributes, Graph, Value } from './graph.js';
+import type { Graph } from './graph.js';
 import type { Shape } from './dims.js';
-import type { OpType } from './rules.js';
+import type { Attributes, OpType, Value } from './value.js';
 
 function one(
   g: Graph,
@@ -16,13 +16,25 @@ function one(
 
 export const add = (g: Graph, a: Value, b: Value): Value => one(g, 'Add', [a, b]);
 export const mul = (g: Graph, a: Value, b: Value): Value => one(g, 'Mul', [a, b]);
+export const sub = (g: Graph, a: Value, b: Value): Value => one(g, 'Sub', [a, b]);
+export const div = (g: Graph, a: Value, b: Value): Value => one(g, 'Div', [a, b]);
+export const neg = (g: Graph, x: Value): Value => one(g, 'Neg', [x]);
+export const abs = (g: Graph, x: Value): Value => one(g, 'Abs', [x]);
+/** -1, 0 or 1. */
+export const sign = (g: Graph, x: Value): Value => one(g, 'Sign', [x]);
+export const sqrt = (g: Graph, x: Value): Value => one(g, 'Sqrt', [x]);
+/** a > b, as truth values. */
+export const greater = (g: Graph, a: Value, b: Value): Value => one(g, 'Greater', [a, b]);
 export const relu = (g: Graph, x: Value): Value => one(g, 'Relu', [x]);
 export const sigmoid = (g: Graph, x: Value): Value => one(g, 'Sigmoid', [x]);
 export const softplus = (g: Graph, x: Value): Value => one(g, 'Softplus', [x]);
 /** SiLU(x) = x * sigmoid(x). */
 export const silu = (g: Graph, x: Value): Value => mul(g, x, sigmoid(g, x));
 export const matmul = (g: Graph, a: Value, b: Value): Value => one(g, 'MatMul', [a, b]);
+/** Over the last axis. */
 export const softmax = (g: Graph, x: Value): Value => one(g, 'Softmax', [x], { axis: -1 });
+/** log(softmax(x)) over the last axis, without overflow. */
+export const logSoftmax = (g: Graph, x: Value): Value => one(g, 'LogSoftmax', [x], { axis: -1 });
 export const where = (g: Graph, condition: Value, a: Value, b: Value): Value =>
   one(g, 'Where', [condition, a, b]);
 export const concat = (g: Graph, values: readonly Value[], axis: number): Value =>

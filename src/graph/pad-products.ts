@@ -4,7 +4,8 @@
  * zeros more move them apart. The product is the same, and faster by more than the copy costs (`npm run bench:engine`).
  * For CPUs; a GPU has no use for it.
  */
-import type { Constant, Graph, Value } from './graph.js';
+import type { Graph } from './graph.js';
+import type { Constant, Value } from './value.js';
 import { matmul, padLast } from './ops.js';
 import { rewriteProducts } from './rewrite.js';
 

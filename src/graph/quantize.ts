@@ -4,7 +4,8 @@
  * kernel. Because the activations share a scale, rows of one run influence each other: give such a graph one context at
  * a time.
  */
-import type { Constant, Graph, Value } from './graph.js';
+import type { Graph } from './graph.js';
+import type { Constant, Value } from './value.js';
 import { cast, mul } from './ops.js';
 import { rewriteProducts } from './rewrite.js';
 

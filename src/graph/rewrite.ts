@@ -1,5 +1,6 @@
 /** Rewrites the products of a graph, `x [..., inputs] W [inputs, outputs]` with a constant W, and copies the rest. */
-import { Graph, type Constant, type Value } from './graph.js';
+import { Graph } from './graph.js';
+import type { Constant, Value } from './value.js';
 import { matmul } from './ops.js';
 
 /** Builds the product of `x` and a constant matrix in `g`; undefined leaves it as it is. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type { ElementType } from '../../src/graph/element-type.js';
-import type { Graph, Value } from '../../src/graph/graph.js';
+import type { Graph } from '../../src/graph/graph.js';
+import type { Value } from '../../src/graph/value.js';
 import { writeOnnx } from '../../src/graph/onnx.js';
 
 /** Sizes of the symbols in a run, e.g. `{ N: 3 }`. */

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ElementType } from '../../../src/graph/element-type.js';
-import { Graph, GraphError, type Value } from '../../../src/graph/graph.js';
+import { Graph, GraphError } from '../../../src/graph/graph.js';
+import type { Value } from '../../../src/graph/value.js';
 import * as ops from '../../../src/graph/ops.js';
 import type { Shape } from '../../../src/graph/dims.js';
+import { runGraph } from '../../support/run-graph.js';
 
 function graphWith(...inputs: [dtype: ElementType, shape: Shape][]): [Graph, ...Value[]] {
   const g = new Graph('test');
@@ -96,7 +98,7 @@ const REFUSED: readonly [what: string, build: () => unknown, message: RegExp][] 
     'a reshape whose rest is no whole number',
     [['float32', ['N', 6]]],
     (g, a) => ops.reshape(g, a, [-1, 4]),
-    /4 does not divide 6/,
+    /4 does not divide N\*6/,
   ),
   refusal(
     'a reshape that copies a missing dim',
@@ -108,13 +110,19 @@ const REFUSED: readonly [what: string, build: () => unknown, message: RegExp][] 
     'a permutation that repeats an axis',
     [['float32', [2, 3]]],
     (g, a) => ops.transpose(g, a, [0, 0]),
-    /perm does not fit/,
+    /perm \[0, 0\] does not fit/,
+  ),
+  refusal(
+    'a permutation by negative axes, which the runtime has not',
+    [['float32', [2, 3]]],
+    (g, a) => ops.transpose(g, a, [-1, 0]),
+    /perm \[-1, 0\] does not fit rank 2/,
   ),
   refusal(
     'a permutation of another rank',
     [['float32', [2, 3]]],
     (g, a) => ops.transpose(g, a, [0]),
-    /perm does not fit/,
+    /perm \[0\] does not fit/,
   ),
   refusal(
     'joined values of other shapes',
@@ -173,6 +181,42 @@ const REFUSED: readonly [what: string, build: () => unknown, message: RegExp][] 
     /input 1 must be an int64 constant/,
   ),
   refusal(
+    'an axis that is inserted outside the rank',
+    [['float32', [2]]],
+    (g, a) => ops.unsqueeze(g, a, [2]),
+    /axis 2 is outside rank 2/,
+  ),
+  refusal(
+    'an axis that is inserted twice',
+    [['float32', [2]]],
+    (g, a) => ops.unsqueeze(g, a, [0, -3]),
+    /axes 0, -3 name one twice/,
+  ),
+  refusal(
+    'a slice of a size that only the run knows, undeclared',
+    [['float32', ['N']]],
+    (g, a) => ops.slice(g, a, 0, 0, 1),
+    /must be declared/,
+  ),
+  refusal(
+    'a computed reshape whose declared shape holds another count',
+    [
+      ['float32', ['N', 6]],
+      ['int64', [2]],
+    ],
+    (g, a, b) => g.apply('Reshape', [a, b], {}, ['N', 5]),
+    /cannot reshape to \[N, 5\]/,
+  ),
+  refusal(
+    'a computed reshape without a declared shape',
+    [
+      ['float32', ['N', 6]],
+      ['int64', [2]],
+    ],
+    (g, a, b) => g.apply('Reshape', [a, b]),
+    /must be declared/,
+  ),
+  refusal(
     'an undeclared run-time shape',
     [
       ['float32', [2]],
@@ -218,6 +262,29 @@ for (const [what, build, message] of REFUSED) {
     });
   });
 }
+
+test('shapes are inferred as the runtime has them, where bounds and axes are negative, outside or computed', async () => {
+  const [g, a] = graphWith(['float32', ['N', 6]]);
+  const built = {
+    fromEnd: ops.slice(g, a!, 1, -4, -1),
+    outside: ops.slice(g, a!, 1, -9, 99),
+    empty: ops.slice(g, a!, 1, 4, 2),
+    inserted: ops.unsqueeze(g, a!, [-1, 0]),
+    joined: ops.reshape(g, ops.concat(g, [ops.concat(g, [a!, a!], 0), a!], 0), [-1]),
+    computed: g.apply('Reshape', [a!, ops.shapeOf(g, ops.transpose(g, a!, [1, 0]))], {}, [6, 'N'])[0]!,
+  };
+  assert.deepEqual(Object.fromEntries(Object.entries(built).map(([name, { shape }]) => [name, shape])), {
+    fromEnd: ['N', 3],
+    outside: ['N', 6],
+    empty: ['N', 0],
+    inserted: [1, 'N', 6, 1],
+    joined: ['N*18'],
+    computed: [6, 'N'],
+  });
+  for (const [name, value] of Object.entries(built)) g.output(name, value);
+  // fails where the runtime's shapes are others
+  await runGraph(g, { a: Float32Array.from({ length: 18 }, (_, i) => i) }, { N: 3 });
+});
 
 test('constants must have the bytes of their shape', () => {
   const g = new Graph('test');

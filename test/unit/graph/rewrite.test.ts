@@ -1,7 +1,8 @@
 /** Rewritten graphs yield what the graph yields, run by ONNX Runtime. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Graph, type Value } from '../../../src/graph/graph.js';
+import { Graph } from '../../../src/graph/graph.js';
+import type { Value } from '../../../src/graph/value.js';
 import { add, matmul, relu } from '../../../src/graph/ops.js';
 import { padProducts } from '../../../src/graph/pad-products.js';
 import { quantizeProducts } from '../../../src/graph/quantize.js';

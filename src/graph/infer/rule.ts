@@ -1,7 +1,10 @@
-/** What a rule is, and what rules ask of their node. Errors are plain: the graph adds the node's name and operands. */
-import { broadcast, showShape, type Dim, type Shape } from './dims.js';
-import type { ElementType } from './element-type.js';
-import type { Attributes, Value } from './graph.js';
+/**
+ * What a rule of shape inference is given, and what rules ask of their node. Errors are plain: the graph adds the node's
+ * name and operands.
+ */
+import { broadcast, showShape, type Dim, type Shape } from '../dims.js';
+import type { ElementType } from '../element-type.js';
+import type { Attributes, Value } from '../value.js';
 
 export interface Inference {
   readonly inputs: readonly (Value | undefined)[];
@@ -17,9 +20,8 @@ export interface ValueType {
   readonly shape: Shape;
 }
 
-export interface OpRule {
-  infer(node: Inference): ValueType[];
-}
+/** Which dtypes and shapes an op takes, and what it yields, in the order of its outputs. */
+export type InferRule = (node: Inference) => ValueType[];
 
 /** Input `index` of the node; throws when it is absent. */
 export function operand(node: Inference, index: number): Value {
@@ -51,9 +53,17 @@ export function integerAttribute(node: Inference, name: string): number {
   return value;
 }
 
+/** The axis counted from 0; negative ones count from the end. */
 export function axisOf(axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
-  if (positive < 0 || positive >= rank) throw new Error(`axis ${axis} is outside rank ${rank}`);
+  if (!(positive >= 0 && positive < rank)) throw new Error(`axis ${axis} is outside rank ${rank}`);
+  return positive;
+}
+
+/** Axes counted from 0, none twice. */
+export function axesOf(axes: readonly number[], rank: number): number[] {
+  const positive = axes.map((axis) => axisOf(axis, rank));
+  if (new Set(positive).size !== positive.length) throw new Error(`axes ${axes.join(', ')} name one twice`);
   return positive;
 }
 
