@@ -12,8 +12,12 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { calibrate } from '../src/calibration/calibrate.js';
-import { openCalibrationData, type CalibrationData } from '../src/calibration/data/calibration-data.js';
-import { readContext, scoreContexts, type ReadContext } from '../src/offline/score-contexts.js';
+import {
+  engineContext,
+  openCalibrationData,
+  type CalibrationData,
+} from '../src/calibration/data/calibration-data.js';
+import { scoreContexts, type OfflineContext } from '../src/offline/score-contexts.js';
 import { seededRandom } from '../src/random.js';
 import type { Engine } from '../src/engine/engine.js';
 import { startEngine } from '../src/engine/start.js';
@@ -155,10 +159,10 @@ async function measure(run: string, file: string): Promise<Measured> {
 /** The contexts through the engine in the calibration's own batches, the next one read meanwhile; nothing scored. */
 async function encodeOnce(engine: Engine, data: CalibrationData): Promise<void> {
   const size = Number(flags.batch);
-  const read = async (start: number): Promise<ReadContext[]> => {
-    const contexts: ReadContext[] = [];
+  const read = async (start: number): Promise<OfflineContext[]> => {
+    const contexts: OfflineContext[] = [];
     for (let row = start; row < Math.min(start + size, data.rows); row++) {
-      contexts.push(await readContext(data, row, card));
+      contexts.push(await engineContext(data, row, card));
     }
     return contexts;
   };
@@ -166,7 +170,7 @@ async function encodeOnce(engine: Engine, data: CalibrationData): Promise<void> 
   for (let start = 0; start < data.rows; start += size) {
     const contexts = await next;
     next = read(start + size);
-    await scoreContexts(engine, contexts, [], 0);
+    await scoreContexts(engine, contexts, []);
   }
   await next;
 }

@@ -7,7 +7,7 @@ import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
 import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
-import { energyLandscape } from './report/landscape.js';
+import { energyLandscape } from './report/plots.js';
 import { actionUnits, planNegatives } from './data/negatives.js';
 import type { Report } from './report/report-schema.js';
 import { CALIBRATION_FORMAT, type Calibration } from './calibration-schema.js';
@@ -28,14 +28,11 @@ export interface CalibrateOptions {
   readonly replicates?: number;
   /** See `CollectOptions`. */
   readonly nearDuplicate?: number;
-  /** First of `batch` engine slots that are free. */
-  readonly firstSlot?: number;
   readonly now?: () => Date;
   readonly onRows?: (count: number) => void;
-  readonly signal?: AbortSignal;
 }
 
-/** Errors: data that do not fit the model or are too few; a failing engine; the signal's reason. */
+/** Errors: data that do not fit the model or are too few; a failing engine. */
 export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
   const { card, data, weightsDigest, now = () => new Date() } = options;
   const { seed, replicates, nearDuplicate, ...pass } = await preparePass(options);
@@ -90,7 +87,7 @@ export async function evaluateCalibration(
 async function preparePass(
   options: CalibrateOptions,
 ): Promise<Omit<CollectOptions, 'batch' | 'clusters'> & { replicates: number }> {
-  const { engine, card, data, firstSlot, onRows, signal } = options;
+  const { engine, card, data, onRows } = options;
   const {
     seed = CALIBRATE_DEFAULTS.seed,
     replicates = CALIBRATE_DEFAULTS.replicates,
@@ -105,9 +102,7 @@ async function preparePass(
     seed,
     replicates,
     nearDuplicate,
-    ...(firstSlot === undefined ? {} : { firstSlot }),
     ...(onRows === undefined ? {} : { onRows }),
-    ...(signal === undefined ? {} : { signal }),
   };
 }
 
@@ -118,10 +113,10 @@ async function reportOn(
   { engine, card, data }: CalibrateOptions,
   replicates: number,
 ): Promise<Report> {
-  const { units, plan, seed, firstSlot } = collecting;
+  const { units, plan, seed } = collecting;
   const observations = await collect(data, rows, collecting);
   const example = observations.rows[0]!;
-  const landscape = await energyLandscape(engine, card, data, example, units, fit.better, firstSlot);
+  const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
   return evaluate(observations, fit, { card, plan, landscape, seed, replicates });
 }
 

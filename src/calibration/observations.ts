@@ -1,6 +1,10 @@
 /** What one pass over the data leaves behind: a few numbers a row, whatever the size of its context. */
+import type { ModelCard } from '../model/card.js';
+import { energiesFromRaw, type Score } from '../model/energy.js';
+import { isSaturated } from '../model/readout.js';
+import type { CalibrationData } from './data/calibration-data.js';
+import type { NegativePlan } from './data/negatives.js';
 import type { CandidateGroups } from './metrics/groups.js';
-import type { Score } from '../model/energy.js';
 
 /** The scores of one kind (readout energies, or logits). */
 export interface ScoreTable {
@@ -25,12 +29,135 @@ export interface Observations extends Readonly<Record<Score, ScoreTable>> {
   readonly leftOut: number;
 }
 
-/** Energies over pushes along two action dims, around one expert chunk. */
-export interface Landscape {
-  readonly row: number;
-  /** The two action dims and the pushes, in action units. */
-  readonly dims: readonly [number, number];
-  readonly pushes: readonly number[];
-  /** E[y * pushes.length + x]: pushed by pushes[x] along dims[0] and pushes[y] along dims[1]. */
-  readonly energies: readonly number[];
+export interface RecorderOptions {
+  readonly card: ModelCard;
+  readonly plan: NegativePlan;
+  /** Action units by dim, [A]. */
+  readonly units: Float64Array;
+  /** Cluster of each data row. */
+  readonly clusters: Int32Array;
+  /** B: contexts encoded together, and chunks that each of them meets. */
+  readonly batch: number;
+  /**
+   * A swap negative of the same task (of any, where the data name none) is left out when its root mean square distance
+   * from the expert's chunk is below this, in action units.
+   */
+  readonly nearDuplicate: number;
+}
+
+const SCORES: readonly Score[] = ['readout', 'logit'];
+
+/** Turns raw steps into the few numbers that are kept. */
+export class Recorder {
+  readonly #data: CalibrationData;
+  readonly #options: RecorderOptions;
+  readonly #order: Int32Array;
+  readonly #own: Int32Array;
+  readonly #usable: Uint8Array;
+  readonly #matrix: Record<Score, Float64Array>;
+  readonly #negatives: Record<Score, Map<string, Float64Array>>;
+  readonly #ownSteps: Float64Array;
+  readonly #swapSteps: Float64Array;
+  readonly #saturated: Float64Array;
+  #leftOut = 0;
+
+  constructor(data: CalibrationData, order: Int32Array, options: RecorderOptions) {
+    const n = order.length;
+    const table = (): Map<string, Float64Array> =>
+      new Map(options.plan.kinds.map(({ name, count }) => [name, new Float64Array(n * count)]));
+    this.#data = data;
+    this.#options = options;
+    this.#order = order;
+    this.#own = Int32Array.from(order, (_, i) => i % options.batch);
+    this.#usable = new Uint8Array(n * options.batch);
+    this.#matrix = {
+      readout: new Float64Array(n * options.batch),
+      logit: new Float64Array(n * options.batch),
+    };
+    this.#negatives = { readout: table(), logit: table() };
+    this.#ownSteps = new Float64Array(n * data.steps);
+    this.#swapSteps = new Float64Array(n * data.steps);
+    this.#saturated = new Float64Array(n);
+  }
+
+  /** `raw[0]` [B, B, H], `raw[1 + i]` [1, N, H]; the first `fresh` rows of the batch are recorded from `first` on. */
+  record(first: number, fresh: number, rows: Int32Array, experts: Float32Array, raw: Float32Array[]): void {
+    const { card, batch, plan } = this.#options;
+    const { steps } = this.#data;
+    const { readout, pool } = card;
+    for (let i = 0; i < fresh; i++) this.#markUsable(first + i, i, rows, experts);
+    for (const score of SCORES) {
+      const matrix = energiesFromRaw(raw[0]!, steps, { readout, pool, score });
+      this.#matrix[score].set(matrix.energies.subarray(0, fresh * batch), first * batch);
+      if (score === 'readout') for (let i = 0; i < fresh; i++) this.#meanSteps(first + i, i, matrix.steps);
+      for (let i = 0; i < fresh && raw.length > 1; i++) {
+        const { energies } = energiesFromRaw(raw[1 + i]!, steps, { readout, pool, score });
+        let at = 0;
+        for (const { name, count } of plan.kinds) {
+          this.#negatives[score].get(name)!.set(energies.subarray(at, at + count), (first + i) * count);
+          at += count;
+        }
+      }
+    }
+    for (let i = 0; i < fresh; i++) {
+      const own = raw[0]!.subarray(i * batch * steps, (i + 1) * batch * steps);
+      let flat = 0;
+      for (const value of own) if (isSaturated(readout, value)) flat++;
+      this.#saturated[first + i] = flat / own.length;
+    }
+  }
+
+  observations(): Observations {
+    const { batch, clusters } = this.#options;
+    const groups = (score: Score): Observations[Score]['groups'] => ({
+      rows: this.#order.length,
+      width: batch,
+      scores: this.#matrix[score],
+      own: this.#own,
+      usable: this.#usable,
+    });
+    return {
+      rows: this.#order,
+      clusters: this.#order.map((row) => clusters[row]!),
+      readout: { groups: groups('readout'), negatives: this.#negatives.readout },
+      logit: { groups: groups('logit'), negatives: this.#negatives.logit },
+      ownSteps: this.#ownSteps,
+      swapSteps: this.#swapSteps,
+      saturated: this.#saturated,
+      leftOut: this.#leftOut,
+    };
+  }
+
+  #markUsable(at: number, i: number, rows: Int32Array, experts: Float32Array): void {
+    const { batch, nearDuplicate, units } = this.#options;
+    const { task, steps, dims } = this.#data;
+    const size = steps * dims;
+    for (let j = 0; j < batch; j++) {
+      const sameTask = task === undefined || task[rows[i]!] === task[rows[j]!];
+      let squares = 0;
+      for (let k = 0; sameTask && k < size; k++) {
+        squares += ((experts[i * size + k]! - experts[j * size + k]!) / units[k % dims]!) ** 2;
+      }
+      const duplicate = j !== i && sameTask && Math.sqrt(squares / size) < nearDuplicate;
+      this.#usable[at * batch + j] = duplicate ? 0 : 1;
+      if (duplicate) this.#leftOut++;
+    }
+  }
+
+  /** `steps` [B, B, H] readout energies; row i of the batch. */
+  #meanSteps(at: number, i: number, values: Float64Array): void {
+    const { batch } = this.#options;
+    const H = this.#data.steps;
+    for (let t = 0; t < H; t++) {
+      let sum = 0;
+      let count = 0;
+      for (let j = 0; j < batch; j++) {
+        if (j === i || !this.#usable[at * batch + j]) continue;
+        sum += values[(i * batch + j) * H + t]!;
+        count++;
+      }
+      this.#ownSteps[at * H + t] = values[(i * batch + i) * H + t]!;
+      this.#swapSteps[at * H + t] = count > 0 ? sum / count : NaN;
+    }
+  }
 }

@@ -5,7 +5,7 @@ import { calibrate } from '../calibration/calibrate.js';
 import { examine } from '../calibration/doctor/examine.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
-import { summaryText } from '../calibration/report/summary.js';
+import { summaryText } from '../calibration/report/tables.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
 

@@ -39,3 +39,24 @@ export function applyReadout(readout: Readout, raw: Float32Array | Float64Array)
   for (let i = 0; i < raw.length; i++) out[i] = readoutValue(readout, raw[i]!);
   return out;
 }
+
+/** Distance of the inner sigmoid from its ends below which it counts as flat (its slope is then under 4 percent of the top). */
+const FLAT = 0.01;
+
+/**
+ * Where the readout is flat: there, raw values that differ widely give energies that hardly differ. A linear or half_square readout has no
+ * flat end.
+ */
+export function isSaturated(readout: Readout, r: number): boolean {
+  switch (readout.kind) {
+    case 'sigmoid': {
+      const inner = sigmoid(readout.gain * r);
+      return inner < FLAT || inner > 1 - FLAT;
+    }
+    case 'softplus':
+      return sigmoid(r) < FLAT; // the slope of softplus
+    case 'linear':
+    case 'half_square':
+      return false;
+  }
+}

@@ -1,79 +1,134 @@
-/** Contexts into an engine and scores out of it, for whole batches of data rows; every slot taken is given back. */
+/**
+ * Contexts into an engine and scores out of it, where nobody else uses the engine: the one loop of `score`, of
+ * calibration and of the doctor. Each context is encoded once, into the slot of its place in the list, whatever is
+ * asked of it; every slot taken is given back, also when something fails.
+ */
 import type { Engine, EncodeItem, Outcome, ScoreItem } from '../engine/engine.js';
 import { Fault } from '../errors.js';
-import type { ModelCard } from '../model/card.js';
-import { checkContext } from '../model/context.js';
 import { visibleCount } from '../model/mask.js';
-import type { CalibrationData } from '../calibration/data/calibration-data.js';
 
 /**
- * Visible tokens encoded at once. The engine's working memory grows with it (float32 states of width D), its speed no
+ * Visible tokens encoded in one run. The engine's working memory grows with it (float32 states of width D), its speed no
  * longer does.
  */
-const MOST_TOKENS = 4096;
+const RUN_TOKENS = 4096;
+/** Context-step pairs scored in one run; bounds its activations, about 4 KiB each at h = 512. */
+const RUN_STEPS = 32_768;
 
-/** A context read and checked, ready to be encoded. */
-export interface ReadContext {
-  readonly row: number;
+/** A context that is read and checked, ready to be encoded. */
+export interface OfflineContext {
+  /** What faults call it, e.g. `row 12`. */
+  readonly name: string;
   readonly item: Omit<EncodeItem, 'slot'>;
 }
 
-/** Reads and checks the context of a row. Errors name the row. */
-export async function readContext(data: CalibrationData, row: number, card: ModelCard): Promise<ReadContext> {
-  const { hidden, mask } = await data.context(row);
-  const { dtype, visible } = checkContext(hidden, mask, card, `row ${row}`);
-  return { row, item: { dtype, bytes: hidden.bytes, visible, move: true } };
-}
+/** Chunks to score against some of the contexts; `slots` are places in the list of contexts. */
+export type OfflineItem = ScoreItem;
 
-/**
- * Encodes the contexts into slots `firstSlot`, `firstSlot + 1`, ..., scores the items that `score` names against them and
- * releases the slots, also when something fails. One Float32Array of raw steps [slots, N, H] an item. Errors: the first
- * context or item that fails, by row.
- */
+/** Raw steps [slots, part, H] of the candidates of item `index` from `first` on. */
+export type TakeRaw = (index: number, first: number, raw: Float32Array) => void;
+
+/** Raw steps of each item whole, [slots, N, H]. Errors: the first context or item that fails, by name. */
 export async function scoreContexts(
   engine: Engine,
-  contexts: readonly ReadContext[],
-  items: readonly ScoreItem[],
-  firstSlot: number,
+  contexts: readonly OfflineContext[],
+  items: readonly OfflineItem[],
 ): Promise<Float32Array[]> {
-  const slots = contexts.map((_, i) => firstSlot + i);
+  const out = items.map(
+    ({ slots, candidates, steps }) => new Float32Array(slots.length * candidates * steps),
+  );
+  await scoreInPieces(engine, contexts, items, (index, first, raw) => {
+    const { slots, candidates, steps } = items[index]!;
+    const part = raw.length / slots.length;
+    slots.forEach((_, row) => {
+      out[index]!.set(raw.subarray(row * part, (row + 1) * part), (row * candidates + first) * steps);
+    });
+  });
+  return out;
+}
+
+/** As `scoreContexts`, but results are handed on piece by piece and never held as a whole. */
+export async function scoreInPieces(
+  engine: Engine,
+  contexts: readonly OfflineContext[],
+  items: readonly OfflineItem[],
+  take: TakeRaw,
+): Promise<void> {
   try {
-    for (const group of encodeGroups(contexts, firstSlot)) {
-      const { encoded } = await engine.run({
-        encode: group.map(({ encode }) => encode),
-        score: [],
-        release: [],
-      });
-      encoded.forEach((outcome, i) => unwrap(outcome, `row ${group[i]!.row}`));
+    for (const group of encodeGroups(contexts)) {
+      const { encoded } = await engine.run({ encode: group, score: [], release: [] });
+      encoded.forEach((outcome, i) => valueOf(outcome, contexts[group[i]!.slot]!.name));
     }
-    if (items.length === 0) return [];
-    const { scored } = await engine.run({ encode: [], score: items, release: [] });
-    return scored.map((outcome, i) => unwrap(outcome, `score ${i} of rows ${contexts[0]!.row}...`));
+    for (const group of scoreGroups(items)) {
+      const { scored } = await engine.run({ encode: [], score: group.map(({ item }) => item), release: [] });
+      scored.forEach((outcome, i) => {
+        const { index, first, item } = group[i]!;
+        const [slot] = item.slots;
+        const where = item.slots.length === 1 ? contexts[slot!]!.name : 'actions';
+        take(index, first, valueOf(outcome, where));
+      });
+    }
   } finally {
-    await engine.run({ encode: [], score: [], release: slots });
+    await engine.run({ encode: [], score: [], release: contexts.map((_, slot) => slot) });
   }
 }
 
-function encodeGroups(
-  contexts: readonly ReadContext[],
-  firstSlot: number,
-): { encode: EncodeItem; row: number }[][] {
-  const groups: { encode: EncodeItem; row: number }[][] = [];
+function encodeGroups(contexts: readonly OfflineContext[]): EncodeItem[][] {
+  const groups: EncodeItem[][] = [];
   let tokens = Infinity;
-  for (const [i, { row, item }] of contexts.entries()) {
+  for (const [slot, { item }] of contexts.entries()) {
     const count = visibleCount(item.visible);
-    if (tokens + count > MOST_TOKENS) {
+    if (tokens + count > RUN_TOKENS) {
       groups.push([]);
       tokens = 0;
     }
     tokens += count;
-    groups.at(-1)!.push({ row, encode: { ...item, slot: firstSlot + i } });
+    groups.at(-1)!.push({ ...item, slot });
   }
   return groups;
 }
 
-function unwrap<T>(outcome: Outcome<T>, where: string): T {
+interface Piece {
+  readonly index: number;
+  readonly first: number;
+  readonly item: ScoreItem;
+}
+
+/** Runs within `RUN_STEPS`; an item that exceeds it is cut by candidates. */
+function scoreGroups(items: readonly OfflineItem[]): Piece[][] {
+  const groups: Piece[][] = [];
+  let load = Infinity;
+  for (const [index, { slots, actions, candidates, steps }] of items.entries()) {
+    const length = actions.length / candidates; // H * A
+    const part = Math.max(1, Math.floor(RUN_STEPS / (slots.length * steps)));
+    for (let first = 0; first < candidates; first += part) {
+      const last = Math.min(first + part, candidates);
+      const item = {
+        slots,
+        actions: actions.subarray(first * length, last * length),
+        candidates: last - first,
+        steps,
+      };
+      const pairs = slots.length * item.candidates * steps;
+      if (load + pairs > RUN_STEPS) {
+        groups.push([]);
+        load = 0;
+      }
+      load += pairs;
+      groups.at(-1)!.push({ index, first, item });
+    }
+  }
+  return groups;
+}
+
+function valueOf<T>(outcome: Outcome<T>, where: string): T {
   if (outcome.ok) return outcome.value;
-  const { fault } = outcome;
-  throw new Fault(fault.kind, `${where}: ${fault.message}`, { cause: fault });
+  const { kind, summary, field, found, wanted, mend } = outcome.fault;
+  throw new Fault(kind, summary, {
+    field: field === undefined ? where : `${where}: ${field}`,
+    ...(found === undefined ? {} : { found }),
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(mend === undefined ? {} : { mend }),
+    cause: outcome.fault,
+  });
 }

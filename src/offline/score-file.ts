@@ -1,16 +1,15 @@
 /** Scores a data file with an engine: contexts pass through in batches, each encoded once, whatever is asked of it. */
 import type { DataContext, ScoreData } from '../data/score-data.js';
-import type { Engine, EncodeItem, Outcome, ScoreItem } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
 import { swapInfoNce, type InfoNce } from '../energy/losses.js';
-import { Fault, invalid } from '../errors.js';
+import { invalid } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import { energiesFromRaw, probabilities, rank, type EnergyOptions } from '../model/energy.js';
 import { visibleCount } from '../model/mask.js';
+import { scoreInPieces, type OfflineContext, type OfflineItem } from './score-contexts.js';
 
 /** Tokens read and encoded at a time: enough to keep an engine busy, little beside its weights and activations. */
 const CONTEXT_BATCH_BYTES = 32 * 1024 ** 2;
-/** Context-step pairs scored in one engine run; bounds its activations, about 4 KiB each at h = 512. */
-const RUN_STEPS = 32_768;
 /** Largest B of a B x B matrix: 128 MiB of energies. */
 const MAX_MATRIX = 4096;
 
@@ -63,27 +62,19 @@ export async function scoreFile(
   for (const end of data.batches(CONTEXT_BATCH_BYTES)) {
     const batch = await data.readContexts(start, end);
     const chunks = await candidatesOf(data, start, end);
-    const jobs: Job[] = [];
-    const raws = chunks.map(({ values, candidates, steps }, slot) => {
-      const raw = new Float32Array(candidates * steps);
-      jobs.push(...jobsOf([slot], chunks[slot]!, values, (first, part) => raw.set(part, first * steps)));
-      return raw;
+    const items = chunks.map((chunk, slot) => itemOf([slot], chunk));
+    if (all) items.push(itemOf([...batch.keys()], all));
+    const raws = chunks.map(({ candidates, steps }) => new Float32Array(candidates * steps));
+    const rowStart = start;
+    await scoreInPieces(engine, offlineContexts(batch, start), items, (index, first, raw) => {
+      if (index < raws.length) return raws[index]!.set(raw, first * items[index]!.steps);
+      const { energies } = energiesFromRaw(raw, all!.steps, options);
+      const columns = energies.length / batch.length;
+      for (const slot of batch.keys()) {
+        const row = energies.subarray(slot * columns, (slot + 1) * columns);
+        matrix.set(row, (rowStart + slot) * data.contexts + first);
+      }
     });
-    if (all) {
-      const slots = batch.map((_, slot) => slot);
-      const rowStart = start;
-      jobs.push(
-        ...jobsOf(slots, all, all.values, (first, part) => {
-          const { energies } = energiesFromRaw(part, all.steps, options);
-          const columns = energies.length / slots.length;
-          for (const slot of slots) {
-            const row = energies.subarray(slot * columns, (slot + 1) * columns);
-            matrix.set(row, (rowStart + slot) * data.contexts + first);
-          }
-        }),
-      );
-    }
-    await runJobs(engine, batch, jobs, start);
     for (const [slot, raw] of raws.entries()) {
       contexts.push(contextScores(batch[slot]!, raw, chunks[slot]!.steps, options));
     }
@@ -126,78 +117,16 @@ export async function candidatesOf(data: ScoreData, start: number, end: number):
   }));
 }
 
-/** A score item with the place of its result: `store(first, raw)`, raw [slots, part, H] of candidates from `first` on. */
-interface Job {
-  readonly item: ScoreItem;
-  readonly store: (raw: Float32Array) => void;
+function itemOf(slots: readonly number[], { values, candidates, steps }: ActionBatch): OfflineItem {
+  return { slots, actions: values, candidates, steps };
 }
 
-/** One item, or several when contexts by steps exceed what one engine run should hold. */
-function jobsOf(
-  slots: readonly number[],
-  { candidates, steps }: ActionBatch,
-  values: Float32Array,
-  store: (first: number, raw: Float32Array) => void,
-): Job[] {
-  const length = values.length / candidates; // H * A
-  const part = Math.max(1, Math.floor(RUN_STEPS / (slots.length * steps)));
-  const jobs: Job[] = [];
-  for (let first = 0; first < candidates; first += part) {
-    const last = Math.min(first + part, candidates);
-    const actions = values.subarray(first * length, last * length);
-    jobs.push({
-      item: { slots, actions, candidates: last - first, steps },
-      store: (raw) => store(first, raw),
-    });
-  }
-  return jobs;
-}
-
-/** Encodes the contexts into slots 0, 1, ... with the first run, and forgets them with the last. */
-async function runJobs(
-  engine: Engine,
-  contexts: readonly DataContext[],
-  jobs: readonly Job[],
-  firstContext: number,
-): Promise<void> {
-  let encode = contexts.map(({ dtype, bytes, visible }, slot): EncodeItem => ({
-    slot,
-    dtype,
-    bytes,
-    visible,
-    move: false,
+/** The contexts may be views of one block, which is therefore not given away. */
+function offlineContexts(batch: readonly DataContext[], first: number): OfflineContext[] {
+  return batch.map(({ dtype, bytes, visible }, i) => ({
+    name: `context ${first + i}`,
+    item: { dtype, bytes, visible, move: false },
   }));
-  for (let next = 0; next < jobs.length;) {
-    const group: Job[] = [];
-    for (let load = 0; next < jobs.length; next++) {
-      const { slots, candidates, steps } = jobs[next]!.item;
-      load += slots.length * candidates * steps;
-      if (group.length > 0 && load > RUN_STEPS) break;
-      group.push(jobs[next]!);
-    }
-    const release = next === jobs.length ? contexts.map((_, slot) => slot) : [];
-    const result = await engine.run({ encode, score: group.map(({ item }) => item), release });
-    for (const [slot, outcome] of result.encoded.entries()) unwrap(outcome, `context ${firstContext + slot}`);
-    for (const [i, outcome] of result.scored.entries()) {
-      const { item, store } = group[i]!;
-      store(
-        unwrap(outcome, item.slots.length === 1 ? `context ${firstContext + item.slots[0]!}` : 'actions'),
-      );
-    }
-    encode = [];
-  }
-}
-
-function unwrap<T>(outcome: Outcome<T>, where: string): T {
-  if (outcome.ok) return outcome.value;
-  const { kind, summary, field, found, wanted, mend } = outcome.fault;
-  throw new Fault(kind, summary, {
-    field: field === undefined ? where : `${where}: ${field}`,
-    ...(found === undefined ? {} : { found }),
-    ...(wanted === undefined ? {} : { wanted }),
-    ...(mend === undefined ? {} : { mend }),
-    cause: outcome.fault,
-  });
 }
 
 function contextScores(

@@ -1,9 +1,11 @@
 /** Calibration data: rows of context and chunks, from one source or several shards, each row read when asked for. */
 import { invalid } from '../../errors.js';
 import type { ModelCard } from '../../model/card.js';
+import { checkContext } from '../../model/context.js';
 import { refuse } from '../../model/problems.js';
 import { toFloat32 } from '../../tensor/convert.js';
 import { byteLength, type Tensor } from '../../tensor/tensor.js';
+import type { OfflineContext } from '../../offline/score-contexts.js';
 import { openColumns, type Columns } from './columns.js';
 import { shardContradictions, shardLayout, type ShardLayout } from './layout.js';
 
@@ -49,6 +51,18 @@ export async function openCalibrationData(
     await Promise.all(sources.map((source) => source.close()));
     throw error;
   }
+}
+
+/** The context of a row, read and checked. Errors name the row. */
+export async function engineContext(
+  data: CalibrationData,
+  row: number,
+  card: ModelCard,
+): Promise<OfflineContext> {
+  const { hidden, mask } = await data.context(row);
+  const name = `row ${row}`;
+  const { dtype, visible } = checkContext(hidden, mask, card, name);
+  return { name, item: { dtype, bytes: hidden.bytes, visible, move: true } };
 }
 
 interface Shard {

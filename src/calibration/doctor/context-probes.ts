@@ -17,10 +17,9 @@ export async function contextFindings(
   card: ModelCard,
   inputs: ProbeInputs,
   seed: number,
-  firstSlot: number,
 ): Promise<Finding[]> {
   const score = async (contexts: readonly ProbeContext[]): Promise<Float64Array> =>
-    (await scoreProbes(engine, card, contexts, inputs.chunks, inputs, firstSlot)).logits;
+    (await scoreProbes(engine, card, contexts, inputs.chunks, inputs)).logits;
   const base = await score(inputs.contexts);
   const { overChunks, overContexts, interaction, magnitude } = spreads(base, inputs.count);
   const floor = ROUNDING * (1 + magnitude);

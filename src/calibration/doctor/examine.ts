@@ -24,13 +24,11 @@ export interface DoctorOptions {
   /** Without data, seeded random contexts and chunks are used and the data probes are left out. */
   readonly data?: CalibrationData;
   readonly seed?: number;
-  /** First of 8 engine slots that are free. */
-  readonly firstSlot?: number;
 }
 
 /** All findings, most severe first. Errors: a failing engine. */
 export async function examine(options: DoctorOptions): Promise<Finding[]> {
-  const { engine, card, weights, data, seed = 0, firstSlot = 0 } = options;
+  const { engine, card, weights, data, seed = 0 } = options;
   const findings: Finding[] = [layerFinding(weights, card)];
   if (data === undefined) {
     findings.push(unitsWithoutData(card));
@@ -49,9 +47,9 @@ export async function examine(options: DoctorOptions): Promise<Finding[]> {
     });
   }
   const variants = actionVariants(inputs, card);
-  const scores = await scoreProbes(engine, card, inputs.contexts, variants, inputs, firstSlot);
+  const scores = await scoreProbes(engine, card, inputs.contexts, variants, inputs);
   findings.push(...actionFindings(scores, inputs, card));
-  findings.push(...(await contextFindings(engine, card, inputs, seed, firstSlot)));
+  findings.push(...(await contextFindings(engine, card, inputs, seed)));
   findings.push(...readoutFindings(scores, card));
   return bySeverity(findings);
 }

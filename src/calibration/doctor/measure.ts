@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw } from '../../model/energy.js';
 import type { Ranges } from '../../model/mask.js';
-import { scoreContexts, type ReadContext } from '../../offline/score-contexts.js';
+import { scoreContexts, type OfflineContext } from '../../offline/score-contexts.js';
 import type { ProbeInputs } from './inputs.js';
 
 export interface ProbeScores {
@@ -28,20 +28,14 @@ export async function scoreProbes(
   contexts: readonly ProbeContext[],
   chunks: Float32Array,
   { steps, dims }: Pick<ProbeInputs, 'steps' | 'dims'>,
-  firstSlot: number,
 ): Promise<ProbeScores> {
-  const read = contexts.map(({ hidden, visible }, row): ReadContext => {
+  const read = contexts.map(({ hidden, visible }, row): OfflineContext => {
     const bytes = new Uint8Array(hidden.buffer, hidden.byteOffset, hidden.byteLength);
-    return { row, item: { dtype: 'float32', bytes, visible, move: false } };
+    return { name: `context ${row}`, item: { dtype: 'float32', bytes, visible, move: false } };
   });
   const count = chunks.length / (steps * dims);
-  const slots = contexts.map((_, i) => firstSlot + i);
-  const [raw] = await scoreContexts(
-    engine,
-    read,
-    [{ slots, actions: chunks, candidates: count, steps }],
-    firstSlot,
-  );
+  const slots = contexts.map((_, i) => i);
+  const [raw] = await scoreContexts(engine, read, [{ slots, actions: chunks, candidates: count, steps }]);
   const { readout, pool } = card;
   return {
     logits: energiesFromRaw(raw!, steps, { readout, pool, score: 'logit' }).energies,

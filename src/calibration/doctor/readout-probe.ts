@@ -1,6 +1,6 @@
 /** Does the readout leave differences between chunks, measured by the card's temperature? */
 import type { ModelCard } from '../../model/card.js';
-import { isSaturated } from '../saturation.js';
+import { isSaturated } from '../../model/readout.js';
 import { ok, type Finding } from './finding.js';
 import { share, spreads, type ProbeScores } from './measure.js';
 

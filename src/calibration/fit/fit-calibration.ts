@@ -1,15 +1,14 @@
 /** Everything that is learned from the fitted part: temperature, expert energies, margins, drift bins, the better score. */
 import type { Score } from '../../model/energy.js';
 import { expertsByStep, expertSample } from './experts.js';
-import { marginQuantiles } from './margins.js';
-import { bootstrap, type BootstrapOptions } from '../metrics/bootstrap.js';
+import { bootstrap, quantile, type BootstrapOptions } from '../metrics/bootstrap.js';
 import { driftReference } from '../metrics/drift.js';
 import { ownScores, swapScores } from '../metrics/groups.js';
 import { infonceRows } from '../metrics/infonce.js';
 import { weightedMean } from '../metrics/weighted.js';
 import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
 import type { Observations } from '../observations.js';
-import { reportFigure } from '../report/report-figures.js';
+import { reportFigure } from '../report/report-schema.js';
 import type { ScoreFit } from '../calibration-schema.js';
 import { fitTemperature } from './temperature.js';
 
@@ -88,4 +87,41 @@ function copyByStep({ edges, buckets }: NonNullable<ReturnType<typeof expertsByS
   buckets: Sample[];
 } {
   return { edges: [...edges], buckets: buckets.map(copySample) };
+}
+
+/** Levels of the quantiles of energy differences: for a gate that accepts only what lies clearly below the baseline. */
+const MARGIN_LEVELS = [0.5, 0.75, 0.9, 0.95, 0.99] as const;
+
+interface MarginQuantiles {
+  readonly levels: readonly number[];
+  /**
+   * How far the lowest of a few noisy copies lies below the expert's own chunk, E_expert - min E_noisy, at those levels.
+   * None of the copies is better, so a drop below the 0.95 quantile is what chance alone gives one time in twenty.
+   */
+  readonly chance: readonly number[];
+  /** How far the expert's chunk lies below the best of its swap negatives, min E_swap - E_expert. */
+  readonly expert: readonly number[];
+}
+
+/** `own` [n]; `swap` [n, B] and `noisy` [n, K] row-major, NaN = none. */
+export function marginQuantiles(own: Float64Array, swap: Float64Array, noisy: Float64Array): MarginQuantiles {
+  const drop = own.map((energy, row) => energy - rowMinimum(noisy, row, own.length));
+  const lead = own.map((energy, row) => rowMinimum(swap, row, own.length) - energy);
+  const levels = [...MARGIN_LEVELS];
+  return { levels, chance: quantilesOf(drop, levels), expert: quantilesOf(lead, levels) };
+}
+
+/** Lowest value of a row, NaN where the row has none. */
+function rowMinimum(values: Float64Array, row: number, rows: number): number {
+  const width = values.length / rows;
+  let lowest = NaN;
+  for (let at = row * width; at < (row + 1) * width; at++) {
+    if (!(values[at]! >= lowest)) lowest = Number.isNaN(values[at]!) ? lowest : values[at]!;
+  }
+  return lowest;
+}
+
+function quantilesOf(values: Float64Array, levels: readonly number[]): number[] {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort();
+  return sorted.length === 0 ? [] : levels.map((level) => quantile(sorted, level));
 }

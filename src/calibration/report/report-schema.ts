@@ -1,11 +1,21 @@
 /** The report part of `calibration.json`: every figure with its interval, and the numbers behind every plot. */
 import { z } from 'zod';
+import type { Figure } from '../metrics/bootstrap.js';
 
 /** A figure that is not defined for the data (no such negatives, one bin empty) is null. */
 const maybe = z.number().nullable();
 /** Value with its 95 percent bootstrap interval. */
 export const figureSchema = z.strictObject({ value: maybe, low: maybe, high: maybe });
 export type ReportFigure = z.infer<typeof figureSchema>;
+
+/** JSON has no NaN: what is not defined is null. */
+export function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+export function reportFigure({ value, low, high }: Figure): ReportFigure {
+  return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
+}
 
 const count = z.int().min(0);
 const figures = z.array(figureSchema);

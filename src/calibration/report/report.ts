@@ -3,7 +3,6 @@ import type { ModelCard } from '../../model/card.js';
 import type { Score } from '../../model/energy.js';
 import { expertPValue } from '../fit/experts.js';
 import { interleave, type Fit } from '../fit/fit-calibration.js';
-import { histogram } from './histogram.js';
 import { aurocStatistic, winRates } from '../metrics/auroc.js';
 import { bootstrap, type BootstrapOptions, type Statistic } from '../metrics/bootstrap.js';
 import { binShares, populationStabilityIndex } from '../metrics/drift.js';
@@ -13,9 +12,16 @@ import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
 import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
 import { weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
 import { noiseName, NOISE_SIGMAS, type NegativePlan } from '../data/negatives.js';
-import type { Landscape, Observations } from '../observations.js';
-import { finiteOrNull, reportFigure } from './report-figures.js';
-import type { NegativeReport, Report, ReportBin, ReportFigure } from './report-schema.js';
+import type { Observations } from '../observations.js';
+import { histogram, type Landscape } from './plots.js';
+import {
+  finiteOrNull,
+  reportFigure,
+  type NegativeReport,
+  type Report,
+  type ReportBin,
+  type ReportFigure,
+} from './report-schema.js';
 
 export interface EvaluateOptions extends BootstrapOptions {
   readonly card: ModelCard;

@@ -1,7 +1,21 @@
-/** The report's tables, shared by the terminal summary and the page. */
-import { figure, number } from './format.js';
-import type { Report } from './report-schema.js';
+/** The report's figures and tables as text, the same on the page and in the terminal, and the terminal's summary. */
+import type { Report, ReportFigure } from './report-schema.js';
 import type { Calibration } from '../calibration-schema.js';
+
+export const MISSING = 'n/a';
+
+export function number(value: number | null, digits = 3): string {
+  if (value === null) return MISSING;
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(digits);
+}
+
+/** `0.812 [0.790, 0.833]` */
+export function figure({ value, low, high }: ReportFigure, digits = 3): string {
+  return value === null
+    ? MISSING
+    : `${number(value, digits)} [${number(low, digits)}, ${number(high, digits)}]`;
+}
 
 /** What the report needs to be told: a calibration, or the one under which new data were evaluated. */
 export type Reported = Pick<Calibration, 'better' | 'scores' | 'report'>;
@@ -83,4 +97,33 @@ export function pValueRows({ p_values }: Report): string[][] {
 export function marginRows({ better, scores }: Reported): string[][] {
   const { levels, chance, expert } = scores[better].margins;
   return levels.map((level, i) => [String(level), number(chance[i] ?? null), number(expert[i] ?? null)]);
+}
+
+/** Columns padded to their widest cell. */
+function lines(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')}`.trimEnd());
+}
+
+export function summaryText(reported: Reported): string {
+  const { report, better } = reported;
+  const { rows, clusters, batch, effective_negatives: kept, left_out: leftOut, replicates } = report;
+  return [
+    `Reported on ${rows} rows in ${clusters} clusters, batches of ${batch}, ${kept.toFixed(1)} negatives a row` +
+      `${leftOut > 0 ? ` (${leftOut} near-duplicates left out)` : ''}.`,
+    `In brackets: 95 percent intervals of ${replicates} bootstrap replicates. Score: ${better}.`,
+    '',
+    ...lines(headlineRows(reported)),
+    '',
+    'Wrong chunks (0.5: blind)',
+    ...lines([['kind', 'AUROC', 'win rate', 'mean energy', ''], ...negativeRows(report)]),
+    ...report.omitted.map(({ name, reason }) => `  ${name}: not measured, ${reason}`),
+    '',
+    'Readout or logit',
+    ...lines([['score', 'tau', 'InfoNCE loss', 'top-1', 'ECE', 'swap AUROC'], ...scoreRows(reported)]),
+    '',
+    'Margins by quantile: of chance, of the expert',
+    ...lines([['quantile', 'chance', 'expert'], ...marginRows(reported)]),
+    '',
+  ].join('\n');
 }

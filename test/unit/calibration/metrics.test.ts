@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { expertPValue, expertSample } from '../../../src/calibration/fit/experts.js';
-import { marginQuantiles } from '../../../src/calibration/fit/margins.js';
+import { marginQuantiles } from '../../../src/calibration/fit/fit-calibration.js';
 import { aurocStatistic, winRates } from '../../../src/calibration/metrics/auroc.js';
 import { bootstrap } from '../../../src/calibration/metrics/bootstrap.js';
 import {

@@ -1,10 +1,18 @@
 /** The report as one page that needs nothing else: styles and plots inside, no scripts, opens offline, prints. */
 import type { Finding } from '../../doctor/finding.js';
-import { headlineRows, marginRows, negativeRows, pValueRows, scoreRows, type Reported } from '../tables.js';
+import {
+  headlineRows,
+  marginRows,
+  negativeRows,
+  number,
+  pValueRows,
+  scoreRows,
+  type Reported,
+} from '../tables.js';
 import type { Calibration } from '../../calibration-schema.js';
 import { histogramPlot, noisePlot, reliabilityPlot, stepsPlot } from './curves.js';
 import { landscapePlot, matrixPlot } from './maps.js';
-import { number } from '../format.js';
+
 import { escapeText } from './svg.js';
 
 export interface PageOptions extends Reported {
