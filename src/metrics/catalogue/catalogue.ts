@@ -1,0 +1,10 @@
+/**
+ * Every metric, once. To add one: an entry in the file of its area, with a help text that says what to do about it and the row
+ * of the dashboard where it stands. The series (`../metrics.ts`), the dashboards under deploy/grafana and the tests follow.
+ */
+import { CALLS } from './calls.js';
+import { ENERGIES } from './energies.js';
+import { ENGINE } from './engine.js';
+import { MODELS } from './models.js';
+
+export const CATALOGUE = { ...CALLS, ...ENGINE, ...ENERGIES, ...MODELS } as const;
