@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { decide, plan, type Terms } from '../../../src/selection/decide.js';
+import { samplesOf } from '../../../src/selection/rules.js';
+
+const TERMS: Terms = {
+  mayChoose: true,
+  margin: 0.5,
+  best: { rule: 'energy_mean', finding: 'energy_mean costs 0.1 [0.05, 0.15] less than the baseline' },
+};
+const VALUES = Float32Array.of(0, 0.3, 0.1, 0.2);
+const SAMPLES = samplesOf(
+  { values: VALUES, candidates: 4, steps: 1 },
+  { dims: 1, twoValued: undefined, oneUnit: true },
+  1,
+);
+/** The baseline is candidate 1; the lowest lies 0.6 below it. */
+const ENERGIES = Float64Array.of(0.4, 1, 0.9, 0.8);
+
+const asked = (rule: Parameters<typeof plan>[0]['rule'], ungated = false) => ({ rule, ungated });
+
+describe('what a calibration allows', () => {
+  const cases: [string, ReturnType<typeof plan>, string][] = [
+    ['no calibration', plan(asked('energy'), undefined, true), 'not_calibrated'],
+    ['no calibration, auto', plan(asked('auto'), undefined, true), 'not_calibrated'],
+    ['verdict', plan(asked('energy'), { ...TERMS, mayChoose: false }, true), 'must_not_choose'],
+    [
+      'verdict, auto',
+      plan(asked('auto'), { ...TERMS, mayChoose: false, best: undefined }, true),
+      'must_not_choose',
+    ],
+    ['no finding', plan(asked('auto'), { ...TERMS, best: undefined }, true), 'not_calibrated'],
+    ['no gate', plan(asked('energy_mean'), { ...TERMS, margin: undefined }, true), 'not_calibrated'],
+    ['closed', plan(asked('consensus_of_best'), TERMS, false), 'gate_closed'],
+    ['closed, auto', plan(asked('auto'), TERMS, false), 'gate_closed'],
+  ];
+  for (const [name, planned, fallback] of cases) {
+    test(`${name}: the baseline, with the reason`, () => {
+      assert.equal(planned.kind === 'baseline' && planned.fallback, fallback);
+      const { chunk, origin, index, reason, weights } = decide(
+        planned,
+        SAMPLES,
+        { without: 'overload' },
+        false,
+      );
+      assert.deepEqual([...chunk], [VALUES[1]]);
+      assert.deepEqual([origin, index, [...weights]], ['baseline', 1, [0, 1, 0, 0]]);
+      assert.match(reason, /^the baseline: ./);
+    });
+  }
+
+  test('a consensus asks nobody', () => {
+    for (const terms of [undefined, { ...TERMS, mayChoose: false }]) {
+      assert.equal(plan(asked('consensus'), terms, false).kind, 'rule');
+      assert.equal(plan(asked('consensus_mean'), terms, false).kind, 'rule');
+    }
+    const best = { rule: 'consensus', finding: 'the consensus was better' } as const;
+    assert.equal(plan(asked('auto'), { ...TERMS, mayChoose: false, best }, false).kind, 'rule');
+  });
+
+  test('ungated asks nobody either, and says so', () => {
+    const planned = plan(asked('energy', true), undefined, false);
+    const { index, gate, reason } = decide(planned, SAMPLES, ENERGIES, true);
+    assert.deepEqual([index, gate], [0, undefined]);
+    assert.match(reason, /without a gate/);
+  });
+});
+
+describe('the gate', () => {
+  test('accepts from the margin on', () => {
+    for (const [margin, accepted] of [
+      [0.59, true],
+      [0.6, true],
+      [0.61, false],
+    ] as const) {
+      const planned = plan(asked('energy'), { ...TERMS, margin }, true);
+      const decision = decide(planned, SAMPLES, ENERGIES, false);
+      assert.equal(decision.gate?.accepted, accepted);
+      assert.equal(decision.gate.wanted, margin);
+      assert.ok(Math.abs(decision.gate.found - 0.6) < 1e-12);
+      assert.equal(decision.fallback, accepted ? undefined : 'gate_refused');
+      assert.equal(decision.index, accepted ? 0 : 1);
+    }
+  });
+
+  test('the control arm executes the baseline where the gate accepted, and only there', () => {
+    const accepted = decide(plan(asked('energy'), TERMS, true), SAMPLES, ENERGIES, true);
+    assert.deepEqual([accepted.fallback, accepted.index, accepted.gate?.accepted], ['control', 1, true]);
+    const refused = decide(plan(asked('energy'), { ...TERMS, margin: 2 }, true), SAMPLES, ENERGIES, true);
+    assert.equal(refused.fallback, 'gate_refused');
+    const consensus = decide(plan(asked('consensus'), TERMS, true), SAMPLES, ENERGIES, true);
+    assert.equal(consensus.fallback, undefined);
+  });
+
+  test('auto says which rule, and why it', () => {
+    const decision = decide(plan(asked('auto'), TERMS, true), SAMPLES, ENERGIES, false);
+    assert.equal(decision.rule, 'energy_mean');
+    assert.match(decision.reason, /^auto: energy_mean costs 0\.1 .* mean weighted by energy/);
+  });
+});
+
+describe('without energies', () => {
+  for (const without of ['deadline', 'overload', 'engine'] as const) {
+    test(`${without}: the baseline for an energy rule, the consensus for itself`, () => {
+      const energy = decide(plan(asked('energy'), TERMS, true), SAMPLES, { without }, false);
+      assert.deepEqual([energy.origin, energy.fallback, energy.gate], ['baseline', without, undefined]);
+      const consensus = decide(plan(asked('consensus'), TERMS, true), SAMPLES, { without }, false);
+      assert.deepEqual([consensus.origin, consensus.fallback], ['candidate', undefined]);
+      assert.match(consensus.reason, /without energies/);
+    });
+  }
+
+  test('energies that are not finite are refused, not chosen by', () => {
+    assert.throws(() =>
+      decide(plan(asked('energy'), TERMS, true), SAMPLES, Float64Array.of(0, NaN, 1, 2), false),
+    );
+  });
+});
