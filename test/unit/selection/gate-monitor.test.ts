@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import { drawnOutcome, GateMonitor, pairedOutcome } from '../../../src/selection/gate-monitor.js';
 
 const BOUND = 0.05;

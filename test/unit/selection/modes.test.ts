@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import type { ActionTraits } from '../../../src/selection/candidates.js';
 import { applyRule, samplesOf } from '../../../src/selection/rules.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { seededRandom } from '../../../src/calibration/random.js';
+import { seededRandom } from '../../../src/random.js';
 import type { ActionBatch } from '../../../src/model/actions.js';
 import type { ActionTraits } from '../../../src/selection/candidates.js';
 import {
