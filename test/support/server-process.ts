@@ -31,10 +31,11 @@ export interface ServerProcess {
 export async function startServerProcess(
   args: readonly string[],
   nodeArgs: readonly string[] = [],
+  main = MAIN,
 ): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    [...nodeArgs, MAIN, 'serve', '--address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0', ...args],
+    [...nodeArgs, main, 'serve', '--address', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0', ...args],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const exited = once(child, 'exit').then(([code, signal]) => ({

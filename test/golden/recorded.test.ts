@@ -1,0 +1,44 @@
+/**
+ * The energies of before the redesign. On a machine with the same instruction sets, runtime and number of threads they are
+ * the same bits; on another the runtime takes other kernels, which round elsewhere, and they are within TOLERANCE (float32;
+ * int8 there is another arithmetic, and the int8 test of the engine says how near it must be).
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import type { Tensor } from '../../src/tensor/tensor.js';
+import { readSafetensors } from '../../src/weights/safetensors.js';
+import { withDirectory } from '../support/bundles.js';
+import { record, sameKernels, thisMachine, type Machine } from './recorded.js';
+
+/** Absolute, of energies. */
+const TOLERANCE = 2e-6;
+const DIRECTORY = fileURLToPath(new URL('../../../test/golden/recorded/', import.meta.url));
+
+const machine = JSON.parse(readFileSync(`${DIRECTORY}machine.json`, 'utf8')) as Machine;
+const exact = sameKernels(machine, thisMachine());
+
+function values({ dtype, bytes }: Tensor): Float32Array | Float64Array {
+  const { buffer } = bytes.slice();
+  return dtype === 'float64' ? new Float64Array(buffer) : new Float32Array(buffer);
+}
+
+for (const precision of ['float32', 'int8'] as const) {
+  const how = exact ? 'bit for bit' : `within ${TOLERANCE}`;
+  const skip = precision === 'int8' && !exact && 'recorded on another instruction set';
+  test(`${precision}: the recorded energies, ${how}`, { skip }, async () => {
+    const file = `${DIRECTORY}${precision}.safetensors`;
+    const { tensors } = readSafetensors(file, Uint8Array.from(readFileSync(file)));
+    const found = await withDirectory((models) => record(models, precision));
+    assert.deepEqual([...found.keys()].sort(), [...tensors.keys()].sort());
+    for (const [name, wanted] of tensors) {
+      const [now, before] = [values(found.get(name)!), values(wanted)];
+      assert.equal(now.length, before.length, name);
+      for (const [i, value] of now.entries()) {
+        const same = exact ? Object.is(value, before[i]) : Math.abs(value - before[i]!) <= TOLERANCE;
+        assert.ok(same, `${name} [${i}]: ${value}, recorded ${before[i]}`);
+      }
+    }
+  });
+}
