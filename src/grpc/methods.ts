@@ -1,74 +1,115 @@
-/** The methods of the contract, bound to what does them. */
-import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import type { CalibrateRequest__Output } from '../generated/action_energy/v1/CalibrateRequest.js';
-import type { DropContextRequest__Output } from '../generated/action_energy/v1/DropContextRequest.js';
-import type { EnergyMatrixRequest__Output } from '../generated/action_energy/v1/EnergyMatrixRequest.js';
-import type { GetCalibrationRequest__Output } from '../generated/action_energy/v1/GetCalibrationRequest.js';
-import type { GetModelRequest__Output } from '../generated/action_energy/v1/GetModelRequest.js';
-import type { ListModelsRequest__Output } from '../generated/action_energy/v1/ListModelsRequest.js';
-import type { PutContextRequest__Output } from '../generated/action_energy/v1/PutContextRequest.js';
-import type { ReloadRequest__Output } from '../generated/action_energy/v1/ReloadRequest.js';
-import type { ScoreActionsRequest__Output } from '../generated/action_energy/v1/ScoreActionsRequest.js';
+/**
+ * Every method of the service, one row each: what a caller needs, whether it is queued, and what handles it. Gate, handlers
+ * and metrics read this table; adding an RPC is adding a row (and its message types to `proto/`).
+ */
+import type { Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import type { MethodDefinition } from '@grpc/proto-loader';
+import type { PassParts } from '../serving/calibration-passes.js';
+import type { Scope } from '../serving/scope.js';
+import type { ServingParts } from '../serving/submit.js';
+import type { Permission } from '../serving/tokens.js';
 import { contract } from '../wire/contract.js';
-import { withDecodedRequests } from '../wire/request.js';
-import {
-  calibrateModel,
-  evaluateModel,
-  getCalibration,
-  type CalibrationParts,
-} from './calibration/calibrate-model.js';
-import { unary, type CallParts } from './transport/unary.js';
-import { clientStream } from './transport/client-stream.js';
-import { dropContext, putContext } from './energy/kept-contexts.js';
+import { withDecodedRequest, type Parsed } from '../wire/request.js';
+import { getModel, listModels, reload } from './admin/models.js';
+import { calibrate, evaluate, getCalibration } from './calibration/passes.js';
 import { energyMatrix } from './energy/energy-matrix.js';
-import { getModel, listModels } from './admin/model-message.js';
+import { dropContext, putContext } from './energy/kept-contexts.js';
 import { scoreActionsStream } from './energy/score-actions-stream.js';
-import { scoreActions, type EnergyParts } from './energy/score-actions.js';
-import { versionInForce } from '../serving/served-model.js';
+import { scoreActions } from './energy/score-actions.js';
+import type { CallParts } from './transport/call-scope.js';
+import { clientStream } from './transport/client-stream.js';
+import { methodName, type MethodRule } from './transport/method-rule.js';
+import { unary } from './transport/unary.js';
 
-export type HandlerParts = CallParts & EnergyParts & CalibrationParts;
+export type HandlerParts = CallParts & ServingParts & PassParts;
 
-/** Adds EnergyService, CalibrationService and AdminService. */
-export function addServices(server: Server, parts: HandlerParts): void {
-  add(server, contract.energy, {
-    ScoreActions: unary<ScoreActionsRequest__Output, unknown>(parts, 'ScoreActions', (request, scope) =>
-      scoreActions(parts, request, scope),
-    ),
-    ScoreActionsStream: scoreActionsStream(parts, 'ScoreActionsStream'),
-    PutContext: unary<PutContextRequest__Output, unknown>(parts, 'PutContext', (request, scope) =>
-      putContext(parts, request, scope),
-    ),
-    DropContext: unary<DropContextRequest__Output, unknown>(parts, 'DropContext', (request, scope) =>
-      dropContext(parts, request, scope),
-    ),
-    EnergyMatrix: unary<EnergyMatrixRequest__Output, unknown>(parts, 'EnergyMatrix', (request, scope) =>
-      energyMatrix(parts, request, scope),
-    ),
-    ListModels: unary<ListModelsRequest__Output, unknown>(parts, 'ListModels', () => listModels(parts)),
-    GetModel: unary<GetModelRequest__Output, unknown>(parts, 'GetModel', ({ message }) =>
-      getModel(parts, message.name),
-    ),
-  });
-  add(server, contract.calibration, {
-    Calibrate: clientStream<CalibrateRequest__Output, unknown>(parts, 'Calibrate', (messages, scope) =>
-      calibrateModel(parts, messages, scope),
-    ),
-    Evaluate: clientStream<CalibrateRequest__Output, unknown>(parts, 'Evaluate', (messages, scope) =>
-      evaluateModel(parts, messages, scope),
-    ),
-    GetCalibration: unary<GetCalibrationRequest__Output, unknown>(
-      parts,
-      'GetCalibration',
-      ({ message }, scope) => getCalibration(parts, message.model, scope),
-    ),
-  });
-  add(server, contract.admin, {
-    Reload: unary<ReloadRequest__Output, unknown>(parts, 'Reload', async ({ message }) => ({
-      models: (await parts.models.reload(message.model)).map(versionInForce),
-    })),
-  });
+interface Method extends MethodRule {
+  readonly definition: ServiceDefinition[string];
+  readonly bind: (parts: HandlerParts, name: string) => UntypedHandleCall;
 }
 
-function add(server: Server, definition: ServiceDefinition, handlers: UntypedServiceImplementation): void {
-  server.addService(withDecodedRequests(definition), handlers);
+type Queued = 'queued' | 'not queued';
+
+const { energy, calibration, admin } = contract;
+
+const METHODS: readonly Method[] = [
+  one(energy.ScoreActions, 'score', 'queued', scoreActions),
+  stream(energy.ScoreActionsStream, 'score', 'not queued', scoreActionsStream),
+  one(energy.PutContext, 'score', 'queued', putContext),
+  one(energy.DropContext, 'score', 'not queued', dropContext),
+  one(energy.EnergyMatrix, 'score', 'queued', energyMatrix),
+  one(energy.ListModels, 'score', 'not queued', listModels),
+  one(energy.GetModel, 'score', 'not queued', getModel),
+  many(calibration.Calibrate, 'calibrate', 'not queued', calibrate),
+  many(calibration.Evaluate, 'calibrate', 'not queued', evaluate),
+  one(calibration.GetCalibration, 'calibrate', 'not queued', getCalibration),
+  one(admin.Reload, 'admin', 'not queued', reload),
+];
+
+/** grpc.health.v1 is for probes, which have no tokens. */
+const HEALTH = '/grpc.health.v1.Health/';
+const RULES: ReadonlyMap<string, MethodRule> = new Map(
+  METHODS.map((method) => [method.definition.path, method]),
+);
+
+/** What the gate must know; of reflection, and of what there is not: any token will do. */
+export function ruleOf(path: string): MethodRule {
+  const own = RULES.get(path);
+  if (own !== undefined) return own;
+  return { permission: path.startsWith(HEALTH) ? 'none' : 'any', queued: false };
+}
+
+/** Adds every row of the table. */
+export function addMethods(server: Server, parts: HandlerParts): void {
+  for (const { definition, bind } of METHODS) {
+    const name = methodName(definition.path);
+    server.addService({ [name]: withDecodedRequest(definition) }, { [name]: bind(parts, name) });
+  }
+}
+
+/** One message, one answer. */
+function one<In, Out, Request, Response>(
+  definition: MethodDefinition<In, Response, Request, Out>,
+  permission: Permission,
+  queued: Queued,
+  handle: (
+    parts: HandlerParts,
+    request: Parsed<Request>,
+    scope: Scope,
+  ) => Promise<NoInfer<Response>> | NoInfer<Response>,
+): Method {
+  return method(definition, permission, queued, (parts, name) =>
+    unary<Request, Response>(parts, name, (request, scope) => handle(parts, request, scope)),
+  );
+}
+
+/** Many messages, one answer. */
+function many<In, Out, Request, Response>(
+  definition: MethodDefinition<In, Response, Request, Out>,
+  permission: Permission,
+  queued: Queued,
+  handle: (parts: HandlerParts, messages: AsyncIterable<Request>, scope: Scope) => Promise<NoInfer<Response>>,
+): Method {
+  return method(definition, permission, queued, (parts, name) =>
+    clientStream<Request, Response>(parts, name, (messages, scope) => handle(parts, messages, scope)),
+  );
+}
+
+/** Many messages, many answers: the handler minds the stream itself. */
+function stream<In, Out, Request, Response>(
+  definition: MethodDefinition<In, Response, Request, Out>,
+  permission: Permission,
+  queued: Queued,
+  bind: Method['bind'],
+): Method {
+  return method(definition, permission, queued, bind);
+}
+
+function method(
+  definition: ServiceDefinition[string],
+  permission: Permission,
+  queued: Queued,
+  bind: Method['bind'],
+): Method {
+  return { definition, permission, queued: queued === 'queued', bind };
 }

@@ -12,11 +12,11 @@ import { toFault, type Fault } from '../errors.js';
 import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { contract } from '../wire/contract.js';
-import { admissionInterceptor } from './transport/admission.js';
-import { authInterceptor, type Callers } from './transport/auth.js';
-import { Calls } from './transport/calls-under-way.js';
+import type { Callers } from './transport/call-scope.js';
+import { CallsUnderWay } from './transport/calls-under-way.js';
 import { serverCredentials } from './transport/credentials.js';
-import { addServices } from './methods.js';
+import { gate } from './transport/gate.js';
+import { addMethods, ruleOf } from './methods.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
@@ -50,7 +50,7 @@ const FLUSH_MS = 500;
 export async function startServer(config: Config, { log, startEngine }: ServerParts): Promise<RunningServer> {
   const cleanups: (() => Promise<void> | void)[] = [];
   const health = new HealthImplementation();
-  const calls = new Calls();
+  const calls = new CallsUnderWay();
   const callers: Callers = new WeakMap();
   let listening = false;
   let models: ModelRegistry | undefined;
@@ -88,11 +88,10 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       { ...limits, keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs },
       [
         rpcMetricsInterceptor(metrics),
-        authInterceptor(tokens, callers),
-        admissionInterceptor({ models: registry, callers, metrics, log }),
+        gate({ rules: ruleOf, tokens, callers, models: registry, metrics, log }),
       ],
     );
-    addServices(server, {
+    addMethods(server, {
       calls,
       callers,
       metrics,

@@ -63,6 +63,8 @@ export interface Observed {
   readonly actions: ActionBatch;
   /** Raw steps [N, H]. */
   readonly raw: Float32Array;
+  /** [N] as the card defines them, where the answer had them. */
+  readonly energies?: Float64Array;
   /** The chunk that the caller says is the right one. */
   readonly known?: { readonly source: 'expert' | 'executed'; readonly index: number };
   /** Its context, when `wants` said so. */
@@ -150,7 +152,7 @@ export class LiveQuality {
     const nowMs = clock.nowMs();
     const { actions, raw, known, held } = observed;
     const { steps } = actions;
-    const energies = this.#energies(raw, steps);
+    const energies = observed.energies ?? this.#energies(raw, steps);
     const index = known?.index ?? energies.indexOf(energies.reduce((low, each) => Math.min(low, each)));
     const source = known?.source ?? 'best';
     const size = steps * card.action_dim;

@@ -31,7 +31,7 @@ export async function runCalibration(
   const workerData: CalibrationTask = {
     ...task,
     card,
-    weightsDigest: version.digest ?? '',
+    weightsDigest: version.digest,
     info: engine.info,
   };
   const worker = new Worker(new URL('./calibration-worker.js', import.meta.url), { workerData });

@@ -7,12 +7,10 @@ import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { shardLayout } from '../calibration/data/layout.js';
 import { Fault, invalid } from '../errors.js';
-import type { CalibrationRows__Output } from '../generated/action_energy/v1/CalibrationRows.js';
 import type { ModelCard } from '../model/card.js';
 import { refuse } from '../model/problems.js';
 import { formatShape, type Tensor } from '../tensor/tensor.js';
 import type { SpooledColumn } from './calibration-columns.js';
-import { decodeRows } from '../grpc/calibration/rows-message.js';
 
 export interface SpoolOptions {
   readonly card: ModelCard;
@@ -47,11 +45,10 @@ export class CalibrationSpool {
   }
 
   /**
-   * Appends some rows. Errors: `invalid` naming every tensor that is wrong by itself or differs from the first message's,
-   * too many rows or bytes; `exhausted` a full disk.
+   * Appends some rows: columns by name in the layout of calibration files, offsets from 0. Errors: `invalid` naming every
+   * tensor that does not fit the model or differs from the first message's, too many rows or bytes; `exhausted` a full disk.
    */
-  async add(message: CalibrationRows__Output): Promise<void> {
-    const tensors = decodeRows(message, this.#tokens);
+  async add(tensors: ReadonlyMap<string, Tensor>): Promise<void> {
     const { card, rows: declared, maxBytes } = this.#options;
     const { layout, problems } = shardLayout({ name: 'rows', header: tensors }, card);
     refuse('rows', problems);
@@ -73,8 +70,7 @@ export class CalibrationSpool {
     checkAlike(this.#columns, tensors);
     for (const [name, column] of this.#columns) {
       const tensor = tensors.get(name)!;
-      // where these rows begin the ones before end: that offset is there already
-      await append(column, name === 'offsets' && this.#rows > 0 ? withoutFirst(tensor) : tensor);
+      await append(column, name === 'offsets' ? this.#placed(tensor) : tensor);
     }
     this.#rows += layout.rows;
     if (layout.ragged) this.#tokens += tensors.get('hidden')!.shape[0]!;
@@ -95,6 +91,14 @@ export class CalibrationSpool {
       shape: tensor.shape.map((size, at) => (at === axis ? total : size)),
       files: handles.map(({ fd }) => fd),
     }));
+  }
+
+  /** Offsets [m + 1] behind those of the rows before, which end where these begin: that offset is there already. */
+  #placed({ dtype, bytes }: Tensor): Tensor {
+    const offsets = new BigInt64Array(bytes.slice().buffer).map((offset) => offset + BigInt(this.#tokens));
+    const fresh = this.#rows > 0 ? offsets.subarray(1) : offsets;
+    const placed = new Uint8Array(fresh.buffer, fresh.byteOffset, fresh.byteLength);
+    return { dtype, shape: [fresh.length], bytes: placed };
   }
 
   async close(): Promise<void> {
@@ -163,10 +167,6 @@ async function append(column: OpenColumn, { shape, bytes }: Tensor): Promise<voi
     });
   }
   column.rows += shape[column.axis]!;
-}
-
-function withoutFirst({ dtype, shape, bytes }: Tensor): Tensor {
-  return { dtype, shape: [shape[0]! - 1], bytes: bytes.subarray(bytes.byteLength / shape[0]!) };
 }
 
 async function closeAll(handles: readonly FileHandle[]): Promise<void> {

@@ -4,6 +4,7 @@
  * submits without awaiting in between never meets a model that was swapped away.
  */
 import type { Logger } from 'pino';
+import type { Calibration } from '../calibration/calibration-schema.js';
 import { Fault, toFault } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { stopModel, type ServedModel } from './served-model.js';
@@ -35,7 +36,8 @@ export class ModelRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #retiring = new Set<Promise<void>>();
-  readonly #busy = new Set<string>();
+  /** Models that are being loaded, with the calibration that was made meanwhile: the load may have read the one before. */
+  readonly #loading = new Map<string, Calibration | undefined>();
   #defaultName = '';
   #closed = false;
   /** Resolves with the cause when the engine of a served model dies. */
@@ -121,11 +123,22 @@ export class ModelRegistry {
     return reloaded;
   }
 
+  /**
+   * Puts a calibration that has just been kept in force, also on a model that is being loaded from the same weights.
+   * Returns what serves now. Errors: `not_found`, `precondition`.
+   */
+  applyCalibration(name: string, calibration: Calibration): ServedModel {
+    const model = this.get(name);
+    applyIfMade(model, calibration);
+    if (this.#loading.has(name)) this.#loading.set(name, calibration);
+    return model;
+  }
+
   async #load(name: string, folder: string): Promise<ServedModel> {
     const { log, metrics, onChange } = this.#options;
-    if (this.#busy.has(name))
+    if (this.#loading.has(name))
       throw new Fault('precondition', 'the model is being loaded already', { field: 'model', found: name });
-    this.#busy.add(name);
+    this.#loading.set(name, undefined);
     const entry = this.#entries.get(name) ?? { name, state: 'LOADING' };
     this.#entries.set(name, entry);
     onChange();
@@ -135,6 +148,7 @@ export class ModelRegistry {
         await stopModel(model, 0);
         throw new Fault('unavailable', 'the server is stopping');
       }
+      applyIfMade(model, this.#loading.get(name));
       this.#swap(entry, model);
       metrics.reloads.inc({ model: name, outcome: 'loaded' });
       const { provider, refused, threads } = model.engine.info;
@@ -145,7 +159,7 @@ export class ModelRegistry {
       if (entry.model === undefined) this.#entries.delete(name);
       throw error;
     } finally {
-      this.#busy.delete(name);
+      this.#loading.delete(name);
       onChange();
     }
   }
@@ -154,7 +168,7 @@ export class ModelRegistry {
     const old = entry.model;
     const info = (of: ServedModel): Record<'model' | 'digest' | 'architecture' | 'provider', string> => ({
       model: entry.name,
-      digest: of.version.digest ?? '',
+      digest: of.version.digest,
       architecture: of.card.architecture,
       provider: of.engine.info.provider,
     });
@@ -191,4 +205,9 @@ export class ModelRegistry {
     this.#options.onChange();
     await Promise.all(this.#retiring);
   }
+}
+
+/** Only where it was made for these weights. */
+function applyIfMade(model: ServedModel, calibration: Calibration | undefined): void {
+  if (calibration?.model.weights_digest === model.version.digest) model.calibration.apply(calibration);
 }

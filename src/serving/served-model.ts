@@ -11,22 +11,26 @@ import { Scheduler } from '../batching/scheduler.js';
 import type { Config } from '../config/schema.js';
 import { ContextCache, randomContextId } from '../batching/context-cache.js';
 import type { Engine } from '../engine/engine.js';
-import type { ModelVersion } from '../generated/action_energy/v1/ModelVersion.js';
 import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
 import { LiveQuality } from '../quality/live-quality.js';
-import { ModelCalibration } from './calibration-state.js';
+import { ModelCalibration } from './model-calibration.js';
 
 /** Starts a warm engine for a bundle. */
 export type EngineStarter = (bundle: ModelBundle) => Promise<Engine>;
+
+export interface ModelVersion {
+  readonly name: string;
+  /** Hex sha256 of the bundle's weights file. */
+  readonly digest: string;
+}
 
 export interface ServedModel {
   readonly name: string;
   readonly directory: string;
   readonly card: ModelCard;
-  /** Without a calibration: what an answer applied is added to it, answer by answer. */
   readonly version: ModelVersion;
   readonly calibration: ModelCalibration;
   readonly quality: LiveQuality;
@@ -42,11 +46,6 @@ export interface ModelParts {
   readonly quality: Config['quality'];
   readonly metrics: Metrics;
   readonly log: Logger;
-}
-
-/** The version with the calibration in force. */
-export function versionInForce({ version, calibration }: ServedModel): ModelVersion {
-  return { ...version, calibrationVersion: calibration.version };
 }
 
 /** Loads a bundle, warms its engine up and puts a scheduler before it. Errors: what the bundle or the engine refuses. */
@@ -98,7 +97,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
       },
     },
   });
-  const version = { name, digest: bundle.digest, calibrationVersion: '' };
+  const version = { name, digest: bundle.digest };
   const quality = new LiveQuality({
     card: bundle.card,
     scheduler,

@@ -22,6 +22,9 @@ export type Decoded<T> =
     }
   | { readonly ok: false; readonly fault: Fault };
 
+/** What a handler gets of a request that parsed. */
+export type Parsed<T> = Extract<Decoded<T>, { ok: true }>;
+
 function holdsOnly(bytes: Uint8Array): boolean {
   return (
     bytes.byteOffset <= FRAME_PREFIX_BYTES && bytes.byteOffset + bytes.byteLength === bytes.buffer.byteLength
@@ -45,16 +48,11 @@ export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): De
   }
 }
 
-/** The service with every method handing its handler a `Decoded` in place of the message. */
-export function withDecodedRequests(definition: ServiceDefinition): ServiceDefinition {
-  return Object.fromEntries(
-    Object.entries(definition).map(([name, method]) => [
-      name,
-      {
-        ...method,
-        requestDeserialize: (bytes: Buffer) =>
-          decodeRequest<unknown>((raw) => method.requestDeserialize(raw), bytes),
-      },
-    ]),
-  );
+/** The method handing its handler a `Decoded` in place of the message. */
+export function withDecodedRequest(method: ServiceDefinition[string]): ServiceDefinition[string] {
+  return {
+    ...method,
+    requestDeserialize: (bytes: Buffer) =>
+      decodeRequest<unknown>((raw) => method.requestDeserialize(raw), bytes),
+  };
 }

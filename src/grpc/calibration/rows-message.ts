@@ -22,9 +22,9 @@ export const NUMBER_COLUMNS = [
 ] as const satisfies readonly (readonly [keyof CalibrationRows__Output, string])[];
 
 /**
- * The columns that are present. Offsets become those of the whole data, `firstToken` tokens having come before. Errors: tensors that are malformed by themselves, ids and offsets that are none.
+ * The columns that are present. Errors: tensors that are malformed by themselves, ids and offsets that are none.
  */
-export function decodeRows(message: CalibrationRows__Output, firstToken: number): Map<string, Tensor> {
+export function decodeRows(message: CalibrationRows__Output): Map<string, Tensor> {
   const columns = new Map<string, Tensor>();
   for (const [field, name, axes] of TENSOR_COLUMNS) {
     const tensor = message[field];
@@ -35,7 +35,7 @@ export function decodeRows(message: CalibrationRows__Output, firstToken: number)
     if (values.length > 0) columns.set(name, numbers(name, values));
   }
   if (message.offsets.length > 0) {
-    columns.set('offsets', offsets(message.offsets, columns.get('hidden')?.shape[0], firstToken));
+    columns.set('offsets', offsets(message.offsets, columns.get('hidden')?.shape[0]));
   }
   return columns;
 }
@@ -51,7 +51,7 @@ function numbers(name: string, values: readonly number[]): Tensor {
   return { dtype: 'float64', shape: [values.length], bytes: bytesOf(Float64Array.from(values)) };
 }
 
-function offsets(values: readonly number[], tokens: number | undefined, firstToken: number): Tensor {
+function offsets(values: readonly number[], tokens: number | undefined): Tensor {
   const bad = values.findIndex((value, i) => (i === 0 ? value !== 0 : value <= values[i - 1]!));
   if (bad >= 0) {
     throw invalid(`rows.offsets[${bad}]`, 'offsets start at 0 and grow: every row has tokens', {
@@ -65,8 +65,7 @@ function offsets(values: readonly number[], tokens: number | undefined, firstTok
       wanted: `${tokens ?? 'tokens'}, as hidden has rows`,
     });
   }
-  const shifted = BigInt64Array.from(values, (value) => BigInt(value + firstToken));
-  return { dtype: 'int64', shape: [values.length], bytes: bytesOf(shifted) };
+  return { dtype: 'int64', shape: [values.length], bytes: bytesOf(BigInt64Array.from(values, BigInt)) };
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | BigInt64Array): Uint8Array {

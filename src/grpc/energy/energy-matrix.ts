@@ -1,56 +1,38 @@
-/** EnergyMatrix: every context by every chunk, with the in-batch metrics when square. */
-import { systemClock } from '../../batching/clock.js';
-import { swapInfoNce } from '../../energy/losses.js';
-import { invalid } from '../../errors.js';
+/** EnergyMatrix, from message to request and from answer to message. */
 import type { EnergyMatrixRequest__Output } from '../../generated/action_energy/v1/EnergyMatrixRequest.js';
 import type { EnergyMatrixResponse } from '../../generated/action_energy/v1/EnergyMatrixResponse.js';
-import { energiesFromRaw } from '../../model/energy.js';
-import { encodeFloat32 } from '../../wire/tensor.js';
-import { decodeActions } from './actions-message.js';
-import { submitWork, type Parsed, type Scope } from '../transport/unary.js';
-import { decodeContextRef } from './context-message.js';
-import { decodeEnergyOptions, decodeTau } from './options-message.js';
-import { countTokens, modelWithRoom, rawOf, timingsOf, type EnergyParts } from './score-actions.js';
+import { checkedCount, matrixRequest } from '../../serving/matrix.js';
+import type { Scope } from '../../serving/scope.js';
+import { modelWithRoom, type ServingParts } from '../../serving/submit.js';
+import type { Parsed } from '../../wire/request.js';
+import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor.js';
+import { chunkAxes, decodeContext, decodePool, decodeScore } from './inputs-message.js';
 
 export async function energyMatrix(
-  parts: EnergyParts,
-  { message, move: movable, decodeMs }: Parsed<EnergyMatrixRequest__Output>,
+  parts: ServingParts,
+  { message, move, decodeMs }: Parsed<EnergyMatrixRequest__Output>,
   scope: Scope,
 ): Promise<EnergyMatrixResponse> {
   const model = modelWithRoom(parts, scope, message.model);
   const { card } = model;
-  const rows = message.contexts.length; // B
-  if (rows === 0 || rows > parts.limits.contexts) {
-    throw invalid('contexts', 'wrong number of contexts', {
-      found: String(rows),
-      wanted: `1 to ${parts.limits.contexts}`,
-    });
-  }
-  // a message's memory can be given away once, so only with a single context
-  const move = movable && rows === 1;
-  const actions = decodeActions('actions', message.actions, rows, card, parts.limits, move);
-  const options = decodeEnergyOptions('', message.pool, message.score, card, actions.steps);
-  const tau = decodeTau('tau', message.tau, card);
-  const contexts = message.contexts.map((context, i) => {
-    const { ref, decoded } = decodeContextRef(`contexts[${i}]`, context, card, parts.limits.tokens, move);
-    if (decoded) countTokens(parts.metrics, model, decoded);
-    return ref;
-  });
-
-  const result = await submitWork(
-    parts.metrics,
-    scope,
+  checkedCount(parts, message.contexts.length);
+  const pool = decodePool(message.pool);
+  const { energies, shape, metrics, version, timings } = await matrixRequest(
+    parts,
     model,
-    { contexts, actions },
-    decodeMs + systemClock.nowMs() - scope.startMs,
+    {
+      actions: decodeFloatTensor('actions', message.actions, chunkAxes(card)),
+      contexts: message.contexts.map((context, i) => decodeContext(`contexts[${i}]`, context, card)),
+      move,
+      decodeMs,
+      score: decodeScore('score', message.score),
+      ...(pool && { pool }),
+      ...(message.tau !== undefined && { tau: Number(message.tau) }),
+    },
+    scope,
   );
-
-  const columns = actions.candidates; // M
-  const { energies } = energiesFromRaw(rawOf(result), actions.steps, options);
-  const square = rows === columns && rows >= 2;
-  const metrics = square ? swapInfoNce(energies, rows, tau) : undefined;
   return {
-    energies: encodeFloat32([rows, columns], Float32Array.from(energies)),
+    energies: encodeFloat32(shape, Float32Array.from(energies)),
     ...(metrics && {
       metrics: {
         infonceLoss: metrics.loss,
@@ -59,7 +41,7 @@ export async function energyMatrix(
         negativeEnergy: metrics.negativeEnergy,
       },
     }),
-    model: model.version,
-    timings: timingsOf(result, scope),
+    model: version,
+    timings,
   };
 }

@@ -10,19 +10,13 @@ import { systemClock } from '../../batching/clock.js';
 import { Fault, invalid, toFault } from '../../errors.js';
 import type { ScoreActionsStreamRequest__Output } from '../../generated/action_energy/v1/ScoreActionsStreamRequest.js';
 import type { ScoreActionsStreamResponse } from '../../generated/action_energy/v1/ScoreActionsStreamResponse.js';
-import type { Decoded } from '../../wire/request.js';
-import {
-  callerOf,
-  logEnd,
-  measureRespond,
-  monotonicDeadline,
-  type CallParts,
-  type Parsed,
-  type Scope,
-} from '../transport/unary.js';
+import type { Decoded, Parsed } from '../../wire/request.js';
+import type { Scope } from '../../serving/scope.js';
+import { measureRespond, type ServingParts } from '../../serving/submit.js';
+import { logEnd, scopeOf, type CallParts } from '../transport/call-scope.js';
 import { callStatus, publicStatus } from '../transport/status.js';
 import { requestIdOf } from '../transport/request-id.js';
-import { scoreActions, type EnergyParts } from './score-actions.js';
+import { scoreActions } from './score-actions.js';
 
 type Message = Decoded<ScoreActionsStreamRequest__Output>;
 type Call = ServerDuplexStream<Message, ScoreActionsStreamResponse>;
@@ -35,13 +29,14 @@ interface Outstanding {
 }
 
 export function scoreActionsStream(
-  parts: CallParts & EnergyParts,
+  parts: CallParts & ServingParts,
   method: string,
 ): handleBidiStreamingCall<Message, ScoreActionsStreamResponse> {
   return (call) => {
     try {
+      const scope = scopeOf(parts, call, method, new AbortController().signal);
       const end = parts.calls.begin();
-      new ScoreStream(parts, method, call, end).start();
+      new ScoreStream(parts, call, scope, end).start();
     } catch (error) {
       call.emit('error', callStatus(toFault(error), requestIdOf(call.metadata)));
     }
@@ -49,22 +44,21 @@ export function scoreActionsStream(
 }
 
 class ScoreStream {
-  readonly #parts: CallParts & EnergyParts;
-  readonly #method: string;
+  readonly #parts: CallParts & ServingParts;
   readonly #call: Call;
   readonly #countOut: () => void;
-  readonly #callId: string;
+  /** Of the whole stream. */
+  readonly #scope: Scope;
   readonly #outstanding = new Set<Outstanding>();
   #messages = 0;
   #inputEnded = false;
   #over = false;
 
-  constructor(parts: CallParts & EnergyParts, method: string, call: Call, countOut: () => void) {
+  constructor(parts: CallParts & ServingParts, call: Call, scope: Scope, countOut: () => void) {
     this.#parts = parts;
-    this.#method = method;
     this.#call = call;
     this.#countOut = countOut;
-    this.#callId = requestIdOf(call.metadata);
+    this.#scope = scope;
   }
 
   start(): void {
@@ -115,12 +109,12 @@ class ScoreStream {
 
   /** Never rejects. */
   async #answer(item: Outstanding, decoded: Message, duplicate: boolean): Promise<void> {
+    const whole = this.#scope;
     const scope: Scope = {
-      requestId: `${this.#callId}/${++this.#messages}`,
-      method: this.#method,
-      caller: callerOf(this.#parts.callers, this.#call.metadata),
+      ...whole,
+      requestId: `${whole.requestId}/${++this.#messages}`,
       signal: item.abort.signal,
-      deadlineMs: this.#deadlineOf(decoded),
+      deadlineMs: deadlineOf(whole, decoded),
       startMs: systemClock.nowMs(),
     };
     let outcome: Omit<ScoreActionsStreamResponse, 'requestId'>;
@@ -140,13 +134,7 @@ class ScoreStream {
     }
     logEnd(this.#parts.log, scope, fault);
     this.#send(item, { requestId: item.id, ...outcome });
-    if (fault === undefined) measureRespond(this.#parts.metrics, scope);
-  }
-
-  #deadlineOf(decoded: Message): number {
-    const callDeadlineMs = monotonicDeadline(this.#call.getDeadline());
-    if (!decoded.ok || decoded.message.timeoutMs === 0) return callDeadlineMs;
-    return Math.min(callDeadlineMs, systemClock.nowMs() + decoded.message.timeoutMs);
+    if (fault === undefined) measureRespond(this.#parts, scope);
   }
 
   #send(item: Outstanding, response: ScoreActionsStreamResponse): void {
@@ -164,11 +152,16 @@ class ScoreStream {
     const stopping = this.#parts.calls.stopping.aborted;
     if (this.#outstanding.size === 0 && (this.#inputEnded || stopping)) {
       if (this.#inputEnded) this.#call.end();
-      else this.#call.emit('error', callStatus(stoppingFault(), this.#callId));
+      else this.#call.emit('error', callStatus(stoppingFault(), this.#scope.requestId));
       return;
     }
     if (this.#outstanding.size < this.#parts.limits.streamOutstanding) this.#call.resume();
   }
+}
+
+function deadlineOf({ deadlineMs }: Scope, decoded: Message): number {
+  if (!decoded.ok || decoded.message.timeoutMs === 0) return deadlineMs;
+  return Math.min(deadlineMs, systemClock.nowMs() + decoded.message.timeoutMs);
 }
 
 function stoppingFault(): Fault {

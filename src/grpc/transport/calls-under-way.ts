@@ -1,7 +1,7 @@
 /** The calls under way: counted, so that a stopping server can refuse new ones and wait for the rest. */
 import { Fault } from '../../errors.js';
 
-export class Calls {
+export class CallsUnderWay {
   readonly #stopping = new AbortController();
   #count = 0;
   #idle: (() => void)[] = [];

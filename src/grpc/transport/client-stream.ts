@@ -4,7 +4,8 @@ import { systemClock } from '../../batching/clock.js';
 import { abortFault } from '../../batching/job.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Decoded } from '../../wire/request.js';
-import { callerOf, logEnd, monotonicDeadline, type CallParts, type Scope } from './unary.js';
+import type { Scope } from '../../serving/scope.js';
+import { logEnd, scopeOf, type CallParts } from './call-scope.js';
 import { callStatus } from './status.js';
 import { requestIdOf } from './request-id.js';
 
@@ -20,21 +21,15 @@ export function clientStream<Request, Response>(
   return (call, callback) => {
     const abort = new AbortController();
     const { stopping } = parts.calls;
-    const scope: Scope = {
-      requestId: requestIdOf(call.metadata),
-      method,
-      caller: callerOf(parts.callers, call.metadata),
-      signal: abort.signal,
-      deadlineMs: monotonicDeadline(call.getDeadline()),
-      startMs: systemClock.nowMs(),
-    };
     const onStopping = (): void => {
       abort.abort(new Fault('unavailable', 'the server is stopping', { mend: 'Try another replica' }));
       call.destroy(); // ends the wait for the next message
     };
     const run = async (): Promise<void> => {
+      let scope: Scope | undefined;
       let end = (): void => undefined;
       try {
+        scope = scopeOf(parts, call, method, abort.signal);
         end = parts.calls.begin();
         stopping.addEventListener('abort', onStopping, { once: true });
         const response = await handle(messagesOf(call, abort.signal), scope);
@@ -42,8 +37,9 @@ export function clientStream<Request, Response>(
         logEnd(parts.log, scope);
       } catch (error) {
         const fault = toFault(error);
-        callback(callStatus(fault, scope.requestId));
-        logEnd(parts.log, scope, fault);
+        const requestId = requestIdOf(call.metadata);
+        callback(callStatus(fault, requestId));
+        logEnd(parts.log, scope ?? { requestId, method, startMs: systemClock.nowMs() }, fault);
       } finally {
         stopping.removeEventListener('abort', onStopping);
         end();

@@ -2,11 +2,7 @@
  * Puts messages together in memory of their own, chunk by chunk as they come in. grpc-js keeps all chunks of a message
  * until its last one and joins them then, so that twice the message lives on long enough for the garbage
  * collector to make it old. This one's chunks die young.
- *
- * grpc-js 1.14.7 has no setting for it; `assembleMessages` reaches for one field of its server's calls.
- * `test/unit/grpc/receive.test.ts` fails when an update moves it.
  */
-import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { Fault } from '../../errors.js';
 
 /** One byte for the compression, four for the length (big-endian), as gRPC over HTTP/2 frames messages. */
@@ -61,21 +57,4 @@ export class MessageAssembler {
     this.#prefix.copy(frame);
     return frame;
   }
-}
-
-/** The part of grpc-js's innermost server call that its types hide. */
-interface CallInternals {
-  decoder?: { write(chunk: Buffer): Buffer[] };
-}
-
-/** The first of a server's interceptors: it alone meets the call that reads from the wire. */
-export function assembleMessages(messageBytes: number): ServerInterceptor {
-  return (_method, call) => {
-    const internals = call as CallInternals;
-    if (internals.decoder === undefined) {
-      throw new Fault('internal', 'this version of grpc-js hides how its server reads messages');
-    }
-    internals.decoder = new MessageAssembler(messageBytes);
-    return new ServerInterceptingCall(call);
-  };
 }

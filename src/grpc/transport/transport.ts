@@ -12,7 +12,7 @@ import { connect, type Server as NetServer } from 'node:net';
 import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { Fault } from '../../errors.js';
 import type { HostPort } from '../../config/checks.js';
-import { assembleMessages } from './receive.js';
+import { wireCalls } from './wire-call.js';
 
 /**
  * Clients on gRPC's C core (Python, C++) then send 5 MB in 5 frames, not in 300 that are each handled alone; those on Node
@@ -44,7 +44,7 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.enable_channelz': 0,
-    interceptors: [assembleMessages(options.messageBytes), ...interceptors],
+    interceptors: [wireCalls(options.messageBytes), ...interceptors],
   });
   const internals = server as unknown as ServerInternals;
   const create = internals.createHttp2Server?.bind(server);

@@ -8,8 +8,9 @@ import type { Server, ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { queueFault } from '../../../src/batching/refusals.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
-import { admissionInterceptor, type AdmissionParts } from '../../../src/grpc/transport/admission.js';
-import type { Callers } from '../../../src/grpc/transport/auth.js';
+import { ruleOf } from '../../../src/grpc/methods.js';
+import type { Callers } from '../../../src/grpc/transport/call-scope.js';
+import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { bindTcp, createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 
@@ -23,7 +24,7 @@ const OPTIONS = {
   keepaliveTimeoutMs: 20_000,
 };
 
-describe('admission', () => {
+describe('the gate', () => {
   const full = new Set<string>();
   const asked: string[] = [];
   let names = ['one'];
@@ -47,10 +48,12 @@ describe('admission', () => {
           },
         }));
       },
-    } as unknown as AdmissionParts['models'];
+    } as unknown as GateParts['models'];
     const callers: Callers = new WeakMap();
     const log = pino({ enabled: false });
-    server = createGrpcServer(OPTIONS, [admissionInterceptor({ models, callers, metrics, log })]);
+    server = createGrpcServer(OPTIONS, [
+      gate({ rules: ruleOf, tokens: undefined, callers, models, metrics, log }),
+    ]);
     const requestDeserialize = (bytes: Buffer): Buffer => {
       read++;
       return bytes;
@@ -92,7 +95,7 @@ describe('admission', () => {
   test('with room a call passes', async () => {
     assert.equal(await send(ScoreActions.path), undefined);
     assert.equal(read, 1);
-    assert.ok(asked.includes('unknown')); // no auth here: the caller is not known
+    assert.match(asked[0] ?? '', /^peer:127\.0\.0\.1:\d+$/);
   });
 
   test('without room it is refused unread, with a hint when to come again, and counted', async () => {

@@ -1,0 +1,66 @@
+/** What scoring takes, from messages: contexts, pools, scores. Checks by themselves only; the model's are `serving/inputs`. */
+import { invalid } from '../../errors.js';
+import type { Context__Output } from '../../generated/action_energy/v1/Context.js';
+import type { InlineContext__Output } from '../../generated/action_energy/v1/InlineContext.js';
+import type { Pool__Output } from '../../generated/action_energy/v1/Pool.js';
+import type { Score__Output } from '../../generated/action_energy/v1/Score.js';
+import type { ModelCard, Pool } from '../../model/card.js';
+import type { Score } from '../../model/energy.js';
+import type { ContextInput, InlineInput } from '../../serving/inputs.js';
+import { decodeFloatTensor, decodeTensor } from '../../wire/tensor.js';
+
+/** The axes of chunks, for error texts. */
+export function chunkAxes(card: ModelCard): string {
+  return `[N, ${card.chunk ?? 'H'}, ${card.action_dim}]`;
+}
+
+/** Errors name the field below `field`. */
+export function decodeInline(
+  field: string,
+  message: InlineContext__Output | null | undefined,
+  card: ModelCard,
+): InlineInput {
+  const axes = card.architecture === 'global_context' ? `[${card.state_dim}]` : `[S, ${card.state_dim}]`;
+  if (message === null || message === undefined) {
+    throw invalid(field, 'missing', { found: 'nothing', wanted: `a context: hidden ${axes}` });
+  }
+  const hidden = decodeFloatTensor(`${field}.hidden`, message.hidden, axes);
+  const mask = decodeMask(field, message);
+  return { kind: 'inline', field, hidden, ...(mask && { mask }) };
+}
+
+function decodeMask(field: string, message: InlineContext__Output): InlineInput['mask'] {
+  if (message.mask === 'padMask') return decodeTensor(`${field}.pad_mask`, message.padMask, '[S] BOOL');
+  if (message.mask !== 'maskPieces' || !message.maskPieces) return undefined;
+  const { numPatches, actionTokens } = message.maskPieces;
+  return { numPatches, actionSpans: actionTokens.map(({ start, end }) => [start, end] as const) };
+}
+
+/** For a list of contexts. */
+export function decodeContext(field: string, message: Context__Output, card: ModelCard): ContextInput {
+  if (message.source !== 'contextId') return decodeInline(`${field}.inline`, message.inline, card);
+  return { kind: 'kept', field: `${field}.context_id`, id: message.contextId ?? '' };
+}
+
+export function decodeScore(field: string, score: Score__Output | undefined): Score {
+  if (score === undefined || score === 'SCORE_UNSPECIFIED' || score === 'READOUT') return 'readout';
+  if (score === 'LOGIT') return 'logit';
+  throw invalid(field, 'unknown score', { found: String(score), wanted: 'READOUT or LOGIT' });
+}
+
+export function decodePool(message: Pool__Output | null | undefined): Pool | undefined {
+  switch (message?.kind) {
+    case undefined:
+      return undefined;
+    case 'mean':
+    case 'sum':
+    case 'first':
+      return { kind: message.kind };
+    case 'weighted': {
+      const weights = (message.weighted?.weights ?? []).map(Number);
+      return weights.length === 0 ? { kind: 'weighted' } : { kind: 'weighted', weights };
+    }
+    case 'discount':
+      return { kind: 'discount', gamma: Number(message.discount?.gamma) };
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The scoring of a request: N candidates in one context become energies, a ranking, probabilities and p-values. Everything
+ * is checked before it is queued; the energies are computed once and shared by answer, metrics and live quality.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ContextRef } from '../batching/work.js';
+import type { KeptContext } from '../batching/context-cache.js';
+import { invalid } from '../errors.js';
+import { energiesFromRaw, rank, type Energies, type EnergyOptions, type Score } from '../model/energy.js';
+import type { ActionBatch } from '../model/actions.js';
+import type { Pool } from '../model/card.js';
+import type { Observed } from '../quality/live-quality.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  checkedActions,
+  checkedContext,
+  checkedIndex,
+  checkedPool,
+  checkedTau,
+  type ContextInput,
+} from './inputs.js';
+import type { Answered } from './model-calibration.js';
+import type { Scope } from './scope.js';
+import type { ModelVersion, ServedModel } from './served-model.js';
+import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';
+
+/** A request as it was sent; fields that are absent mean the model's or the server's defaults. */
+export interface ScoreRequest {
+  readonly context: ContextInput;
+  /** Keep an inline context; leaseMs 0: the server's default. */
+  readonly keep?: { readonly leaseMs: number };
+  /** [N, H, A], or [H, A] for one. */
+  readonly candidates: Tensor;
+  /** The memory of context and candidates may be given away. */
+  readonly move: boolean;
+  readonly pool?: Pool;
+  readonly score: Score;
+  readonly tau?: number;
+  /** Leave the calibration out. */
+  readonly raw: boolean;
+  readonly episodeStep?: number;
+  /** Length of the ranking; 0: all. */
+  readonly topK: number;
+  /** Index of the policy's own candidate. */
+  readonly baseline?: number;
+  /** The candidate that is right, where the caller knows. */
+  readonly known?: NonNullable<Observed['known']>;
+  /** Answer with the pooled raw values, too. */
+  readonly logits: boolean;
+  /** What parsing the message took. */
+  readonly decodeMs: number;
+}
+
+export interface Baseline {
+  readonly index: number;
+  readonly energy: number;
+  /** Candidates with a lower place in the ranking. */
+  readonly rank: number;
+  /** Its energy less the best one's. */
+  readonly advantage: number;
+}
+
+export interface ScoreAnswer extends Answered {
+  /** [N], and by step [N, H]: what was pooled. */
+  readonly energies: Float64Array;
+  readonly steps: Float64Array;
+  readonly shape: readonly [candidates: number, steps: number];
+  /** [top_k or N] indices, lowest energy first. */
+  readonly ranking: Int32Array;
+  readonly best: number;
+  /** [N] pooled raw values, where asked for. */
+  readonly logits?: Float64Array;
+  readonly baseline?: Baseline;
+  readonly kept?: KeptContext;
+  /** Why it was not kept; empty when it was, or nobody asked. */
+  readonly keepRefused: string;
+  readonly version: ModelVersion;
+  readonly timings: Timings;
+}
+
+/** Errors: everything that the contract says of a wrong request, and what the scheduler ends a work with. */
+export async function scoreRequest(
+  parts: ServingParts,
+  model: ServedModel,
+  request: ScoreRequest,
+  scope: Scope,
+): Promise<ScoreAnswer> {
+  const { card, calibration, quality } = model;
+  const move = request.move && request.context.kind === 'inline';
+  // actions first: with a moved context, their memory is gone
+  const actions = checkedActions(parts.limits, card, 'candidates', request.candidates, 1, move);
+  const options: EnergyOptions = {
+    readout: card.readout,
+    pool: checkedPool('options.pool', request.pool, card, actions.steps),
+    score: request.score,
+  };
+  const answer = calibration.answering({
+    tau: checkedTau('options.tau', request.tau, card),
+    raw: request.raw || request.tau !== undefined || !isDeepStrictEqual(options.pool, card.pool),
+    score: request.score,
+    episodeStep: request.episodeStep,
+  });
+  const select = checkedSelection(request, actions.candidates);
+  const context = kept(parts, request, checkedContext(parts, model, request.context, move));
+
+  const hold = quality.wants(actions.steps);
+  const submitted = submitWork(parts, scope, model, { contexts: [context], actions, hold }, request.decodeMs);
+  if (hold) submitted.catch(() => quality.forgo());
+  const result = await submitted;
+
+  const raw = rawOf(result);
+  const all = energiesFromRaw(raw, actions.steps, options);
+  const { energies } = all;
+  const order = rank(energies);
+  const isCardEnergy = options.score === 'readout' && options.pool === card.pool;
+  if (isCardEnergy) observeEnergies(parts, model, energies, order);
+  quality.observe({
+    actions,
+    raw,
+    ...(isCardEnergy && { energies }),
+    ...(request.known && { known: request.known }),
+    ...(result.held && { held: result.held }),
+  });
+  const [keptContext] = result.kept;
+  return {
+    ...answer(energies),
+    ...all,
+    shape: [actions.candidates, actions.steps],
+    ...select(energies, order),
+    ...(request.logits && { logits: logitsOf(raw, actions, options, all) }),
+    ...(request.keep && keptContext !== undefined && { kept: keptContext }),
+    keepRefused: result.keepRefused?.message ?? '',
+    version: model.version,
+    timings: timingsOf(result, scope),
+  };
+}
+
+/** Pooled raw values: the energies themselves when those are what was asked for. */
+function logitsOf(
+  raw: Float32Array,
+  { steps }: ActionBatch,
+  options: EnergyOptions,
+  all: Energies,
+): Float64Array {
+  return options.score === 'logit'
+    ? all.energies
+    : energiesFromRaw(raw, steps, { ...options, score: 'logit' }).energies;
+}
+
+function kept(
+  { contexts }: Pick<ServingParts, 'contexts'>,
+  { keep }: ScoreRequest,
+  context: ReturnType<typeof checkedContext>,
+): ContextRef {
+  if (!keep) return context;
+  if (context.kind === 'inline') return { ...context, keep: { leaseMs: keep.leaseMs || contexts.leaseMs } };
+  throw invalid('options.keep_context', 'the context is kept already', {
+    found: 'keep_context with context_id',
+    wanted: 'keep_context with an inline context',
+  });
+}
+
+/** What is told of the order, once there is one. Errors: `options.top_k`, `baseline_index`, the index of `known`. */
+function checkedSelection(
+  { topK, baseline, known }: ScoreRequest,
+  candidates: number,
+): (energies: Float64Array, order: Int32Array) => Pick<ScoreAnswer, 'ranking' | 'best' | 'baseline'> {
+  if (topK > candidates) {
+    throw invalid('options.top_k', 'more than there are candidates', {
+      found: String(topK),
+      wanted: `at most ${candidates}`,
+    });
+  }
+  if (baseline !== undefined) checkedIndex('options.baseline_index', baseline, candidates);
+  if (known !== undefined) checkedIndex(`options.${known.source}_index`, known.index, candidates);
+  return (energies, order) => {
+    const best = order[0]!;
+    return {
+      ranking: topK === 0 ? order : order.subarray(0, topK),
+      best,
+      ...(baseline !== undefined && {
+        baseline: {
+          index: baseline,
+          energy: energies[baseline]!,
+          rank: order.indexOf(baseline),
+          advantage: energies[baseline]! - energies[best]!,
+        },
+      }),
+    };
+  };
+}
+
+/** Of the candidates that are not the best, at most about this many are observed, evenly spread: it costs 1 us each. */
+const OBSERVED_OTHERS = 32;
+
+function observeEnergies(
+  { metrics }: Pick<ServingParts, 'metrics'>,
+  { name }: ServedModel,
+  energies: Float64Array,
+  order: Int32Array,
+): void {
+  const [best = 0, second] = order;
+  if (second !== undefined) metrics.margin.observe({ model: name }, energies[second]! - energies[best]!);
+  metrics.energy.observe({ model: name, candidate: 'best' }, energies[best]!);
+  const stride = Math.ceil(energies.length / OBSERVED_OTHERS);
+  for (let i = 0; i < energies.length; i += stride) {
+    if (i !== best) metrics.energy.observe({ model: name, candidate: 'other' }, energies[i]!);
+  }
+}

@@ -1,0 +1,92 @@
+/** From a request to its model's queue: which model, is there room, the work itself, and the time that each stage took. */
+import { systemClock } from '../batching/clock.js';
+import type { Work, WorkResult } from '../batching/work.js';
+import type { Config } from '../config/schema.js';
+import { Fault } from '../errors.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { ModelRegistry } from './model-registry.js';
+import type { Scope } from './scope.js';
+import type { ServedModel } from './served-model.js';
+
+export interface ServingParts {
+  readonly models: ModelRegistry;
+  readonly metrics: Metrics;
+  readonly limits: Config['limits'];
+  readonly contexts: Config['contexts'];
+}
+
+/** Where a request's time went, milliseconds. */
+export interface Timings {
+  readonly queueMs: number;
+  readonly encodeMs: number;
+  readonly scoreMs: number;
+  /** From the decoded request to the answer. */
+  readonly totalMs: number;
+}
+
+/** The model of a request, noted in its scope. Errors: `not_found`, `precondition`. */
+export function modelOf({ models }: Pick<ServingParts, 'models'>, scope: Scope, name: string): ServedModel {
+  const model = models.get(name);
+  scope.model = model.name;
+  return model;
+}
+
+/** The same for a request that becomes work: one that finds no room is refused before it is decoded. Errors: `exhausted`. */
+export function modelWithRoom(
+  parts: Pick<ServingParts, 'models' | 'metrics'>,
+  scope: Scope,
+  name: string,
+): ServedModel {
+  const model = modelOf(parts, scope, name);
+  const refusal = model.scheduler.refusal(scope.caller.client);
+  if (refusal === undefined) return model;
+  parts.metrics.rejections.inc({ model: model.name, reason: refusal.reason });
+  throw refusal.fault;
+}
+
+/**
+ * Submits work in the name of the caller and measures its stages. `decodeMs`: what parsing the message took, before the
+ * scope began. Errors: what the scheduler ends a work with.
+ */
+export async function submitWork(
+  { metrics }: Pick<ServingParts, 'metrics'>,
+  scope: Scope,
+  model: ServedModel,
+  work: Pick<Work, 'contexts' | 'actions' | 'hold'>,
+  decodeMs: number,
+): Promise<WorkResult> {
+  const { client, owner } = scope.caller;
+  const { deadlineMs, signal } = scope;
+  const stage = (name: string, ms: number): void =>
+    metrics.stageSeconds.observe({ model: model.name, stage: name }, ms / 1000);
+  stage('decode', decodeMs + systemClock.nowMs() - scope.startMs);
+  const result = await model.scheduler.submit({
+    client,
+    ...(owner === undefined ? {} : { owner }),
+    deadlineMs,
+    signal,
+    priority: 'normal',
+    ...work,
+  });
+  scope.resultMs = systemClock.nowMs();
+  stage('queue', result.timings.queueMs);
+  stage('encode', result.timings.encodeMs);
+  stage('score', result.timings.scoreMs);
+  return result;
+}
+
+/** After the answer has been handed over. */
+export function measureRespond({ metrics }: Pick<ServingParts, 'metrics'>, { model, resultMs }: Scope): void {
+  if (model === undefined || resultMs === undefined) return;
+  metrics.stageSeconds.observe({ model, stage: 'respond' }, (systemClock.nowMs() - resultMs) / 1000);
+}
+
+export function timingsOf({ timings }: WorkResult, { startMs }: Scope): Timings {
+  return { ...timings, totalMs: systemClock.nowMs() - startMs };
+}
+
+/** Raw steps [contexts, N, H] of a work that had actions. */
+export function rawOf({ raw }: WorkResult): Float32Array {
+  if (raw === undefined) throw new Fault('internal', 'a scored work came back without raw steps');
+  return raw;
+}
