@@ -1,9 +1,16 @@
 /** How often 95 percent intervals hold the truth: seeded populations of episodes with effects of their own, unequal in length. */
 import { aurocStatistic, winRates } from '../src/calibration/metrics/auroc.js';
 import { binShares, driftReference, populationStabilityIndex } from '../src/calibration/metrics/drift.js';
-import { intervals, positive, real, share, squared, type Statistic } from '../src/calibration/metrics/intervals.js';
+import {
+  intervals,
+  positive,
+  real,
+  share,
+  squared,
+  type Statistic,
+} from '../src/calibration/metrics/intervals.js';
 import { weightedMean } from '../src/calibration/metrics/weighted.js';
-import { seededRandom, type Random } from '../src/calibration/random.js';
+import { seededRandom, type Random } from '../src/random.js';
 
 interface Sample {
   readonly clusters: Int32Array;

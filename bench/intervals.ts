@@ -14,14 +14,16 @@ const WANTED = 0.93;
 const { values } = parseArgs({ options: { trials: { type: 'string', default: '1000' } } });
 const trials = Number(values.trials);
 let missed = 0;
-const rows = COVERAGE_CASES.filter((c) => !process.env.ONLY || c.name.includes(process.env.ONLY)).map((each) => [
-  each.name,
-  ...EPISODES.map((episodes) => {
-    const found = coverage(each, episodes, trials, 1);
-    if (found.coverage < WANTED) missed++;
-    return `${found.coverage.toFixed(3)} (width ${found.width.toPrecision(2)})`;
-  }),
-]);
+const rows = COVERAGE_CASES.filter((c) => !process.env.ONLY || c.name.includes(process.env.ONLY)).map(
+  (each) => [
+    each.name,
+    ...EPISODES.map((episodes) => {
+      const found = coverage(each, episodes, trials, 1);
+      if (found.coverage < WANTED) missed++;
+      return `${found.coverage.toFixed(3)} (width ${found.width.toPrecision(2)})`;
+    }),
+  ],
+);
 process.stdout.write(
   `${markdownTable(['figure', ...EPISODES.map((count) => `${count} episodes`)], rows)}\n${trials} samples each; wanted: at least ${WANTED}. ${missed === 0 ? 'Met by all.' : `Missed by ${missed}.`}\n`,
 );

@@ -13,7 +13,7 @@ import type { Report } from './report/report-schema.js';
 import { CALIBRATION_FORMAT, type Calibration } from './calibration-schema.js';
 import { splitRows, type Split } from './data/split.js';
 
-export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, replicates: 200, nearDuplicate: 0.1 } as const;
+export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, nearDuplicate: 0.1 } as const;
 
 export interface CalibrateOptions {
   readonly engine: Engine;
@@ -24,8 +24,6 @@ export interface CalibrateOptions {
   /** B; made smaller when a part of the split has fewer rows. */
   readonly batch?: number;
   readonly seed?: number;
-  /** Bootstrap replicates. */
-  readonly replicates?: number;
   /** See `CollectOptions`. */
   readonly nearDuplicate?: number;
   readonly now?: () => Date;
@@ -35,13 +33,13 @@ export interface CalibrateOptions {
 /** Errors: data that do not fit the model or are too few; a failing engine. */
 export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
   const { card, data, weightsDigest, now = () => new Date() } = options;
-  const { seed, replicates, nearDuplicate, ...pass } = await preparePass(options);
+  const { seed, nearDuplicate, ...pass } = await preparePass(options);
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
   const batch = fittingBatch(options.batch ?? CALIBRATE_DEFAULTS.batch, split);
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
   const fitted = await collect(data, split.fit, collecting);
-  const fit = fitCalibration(fitted, { seed, replicates, cardTau: card.tau, episodeSteps: data.step });
-  const report = await reportOn(split.heldOut, fit, collecting, options, replicates);
+  const fit = fitCalibration(fitted, { cardTau: card.tau, episodeSteps: data.step });
+  const report = await reportOn(split.heldOut, fit, collecting, options);
   const content = {
     format: CALIBRATION_FORMAT,
     created: now().toISOString(),
@@ -76,23 +74,17 @@ export async function evaluateCalibration(
   options: CalibrateOptions,
 ): Promise<Report> {
   const { data } = options;
-  const { seed, replicates, nearDuplicate, ...pass } = await preparePass(options);
+  const { seed, nearDuplicate, ...pass } = await preparePass(options);
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
   const rows = Int32Array.from({ length: data.rows }, (_, row) => row);
   const batch = Math.min(options.batch ?? CALIBRATE_DEFAULTS.batch, data.rows);
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
-  return reportOn(rows, calibration, collecting, options, replicates);
+  return reportOn(rows, calibration, collecting, options);
 }
 
-async function preparePass(
-  options: CalibrateOptions,
-): Promise<Omit<CollectOptions, 'batch' | 'clusters'> & { replicates: number }> {
+async function preparePass(options: CalibrateOptions): Promise<Omit<CollectOptions, 'batch' | 'clusters'>> {
   const { engine, card, data, onRows } = options;
-  const {
-    seed = CALIBRATE_DEFAULTS.seed,
-    replicates = CALIBRATE_DEFAULTS.replicates,
-    nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate,
-  } = options;
+  const { seed = CALIBRATE_DEFAULTS.seed, nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate } = options;
   const units = await actionUnits(data, card);
   return {
     engine,
@@ -100,7 +92,6 @@ async function preparePass(
     plan: planNegatives(data, card, units, seed),
     units,
     seed,
-    replicates,
     nearDuplicate,
     ...(onRows === undefined ? {} : { onRows }),
   };
@@ -111,13 +102,12 @@ async function reportOn(
   fit: Fit,
   collecting: CollectOptions,
   { engine, card, data }: CalibrateOptions,
-  replicates: number,
 ): Promise<Report> {
-  const { units, plan, seed } = collecting;
+  const { units, plan } = collecting;
   const observations = await collect(data, rows, collecting);
   const example = observations.rows[0]!;
   const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
-  return evaluate(observations, fit, { card, plan, landscape, seed, replicates });
+  return evaluate(observations, fit, { card, plan, landscape });
 }
 
 function fittingBatch(wanted: number, split: Split): number {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { figureSchema, reportSchema } from './report/report-schema.js';
 
-export const CALIBRATION_FORMAT = 'action-energy/calibration/1';
+export const CALIBRATION_FORMAT = 'action-energy/calibration/2';
 export const CALIBRATION_FILE = 'calibration.json';
 
 const finite = z.number();

@@ -5,8 +5,15 @@
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, invalid } from '../errors.js';
-import { CALIBRATION_FILE, calibrationSchema, type Calibration } from './calibration-schema.js';
+import {
+  CALIBRATION_FILE,
+  CALIBRATION_FORMAT,
+  calibrationSchema,
+  type Calibration,
+} from './calibration-schema.js';
 
+/** What `CALIBRATION_FORMAT` is one of. */
+const FORMATS = /^action-energy\/calibration\/\d+$/;
 /** `.NAME.PID.tmp` beside the file NAME that it becomes. */
 const LEFTOVER = /^\.(.+)\.(\d+)\.tmp$/;
 
@@ -82,13 +89,22 @@ export async function loadCalibration(
   return calibration;
 }
 
-/** Errors: `invalid` naming every field that does not fit. */
+/** Errors: `precondition` for the format of another version, `invalid` naming every field that does not fit. */
 export function parseCalibration(text: string, field = CALIBRATION_FILE): Calibration {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw invalid(field, 'not JSON', { found: (cause as Error).message, cause });
+  }
+  const format = (value as { format?: unknown } | null)?.format;
+  if (typeof format === 'string' && FORMATS.test(format) && format !== CALIBRATION_FORMAT) {
+    throw new Fault('precondition', 'a calibration of another version of this program', {
+      field: `${field}: format`,
+      found: format,
+      wanted: CALIBRATION_FORMAT,
+      mend: 'Calibrate again: action-energy calibrate MODEL DATA',
+    });
   }
   const parsed = calibrationSchema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -54,11 +54,10 @@ export function calibrateCommand(): Command {
 }
 
 /** Flags as the calibration's options. */
-export function passOptions({ batch, seed, replicates, nearDuplicate }: PassFlags): {
+export function passOptions({ batch, seed, nearDuplicate }: PassFlags): {
   batch: number;
   seed: number;
-  replicates: number;
   nearDuplicate: number;
 } {
-  return { batch, seed, replicates, nearDuplicate };
+  return { batch, seed, nearDuplicate };
 }

@@ -10,7 +10,6 @@ import { engineFlags, startEngineFor, whole, type EngineFlags } from './engine-f
 export interface PassFlags extends EngineFlags {
   readonly batch: number;
   readonly seed: number;
-  readonly replicates: number;
   readonly nearDuplicate: number;
   readonly html?: string;
   readonly json?: true;
@@ -22,16 +21,10 @@ export function passFlags(command: Command): Command {
 
 /** The flags of a pass wherever it runs. */
 export function passOptionFlags(command: Command): Command {
-  const { batch, seed, replicates, nearDuplicate } = CALIBRATE_DEFAULTS;
+  const { batch, seed, nearDuplicate } = CALIBRATE_DEFAULTS;
   return command
     .option('--batch <count>', 'contexts and chunks compared with each other (B)', whole(2), batch)
-    .option(
-      '--seed <number>',
-      'of the split, the batches, the made negatives and the intervals',
-      whole(0),
-      seed,
-    )
-    .option('--replicates <count>', 'bootstrap replicates behind the intervals', whole(0), replicates)
+    .option('--seed <number>', 'of the split, the batches, and the made negatives', whole(0), seed)
     .option(
       '--near-duplicate <distance>',
       'RMS distance in action units below which a chunk of the same task is no negative',

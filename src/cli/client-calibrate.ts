@@ -10,7 +10,7 @@ import { passOptionFlags, withProgress, type PassFlags } from './calibration-fla
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { printJson } from './output.js';
 
-type Flags = ClientFlags & Pick<PassFlags, 'batch' | 'seed' | 'replicates' | 'nearDuplicate' | 'json'>;
+type Flags = ClientFlags & Pick<PassFlags, 'batch' | 'seed' | 'nearDuplicate' | 'json'>;
 type Kind = 'calibrate' | 'evaluate';
 
 const HELP: Readonly<Record<Kind, string>> = {
@@ -52,7 +52,7 @@ async function run(client: EnergyClient, kind: Kind, files: readonly string[], f
   const data = await openCalibrationData(files, card);
   try {
     const source = data.sources.map((each) => each.name).join(', ');
-    const { batch, seed, replicates, nearDuplicate } = flags;
+    const { batch, seed, nearDuplicate } = flags;
     const settings = flags.deadlineMs === undefined ? {} : { timeoutMs: flags.deadlineMs };
     const response = await withProgress(data.rows, flags.json === true, (onRows) => {
       const upload: CalibrationUpload = {
@@ -60,7 +60,7 @@ async function run(client: EnergyClient, kind: Kind, files: readonly string[], f
         header: {
           model: name,
           source: source.slice(0, 256),
-          options: { batch, seed, replicates, nearDuplicate },
+          options: { batch, seed, nearDuplicate },
         },
         single: card.architecture === 'global_context',
         onRows,

@@ -7,7 +7,7 @@ import type { PlainFault, PlainResult } from '../engine/protocol.js';
 import type { ModelCard } from '../model/card.js';
 import type { SpooledColumn } from './calibration-columns.js';
 
-export type PassOptions = Pick<CalibrateOptions, 'batch' | 'seed' | 'replicates' | 'nearDuplicate'>;
+export type PassOptions = Pick<CalibrateOptions, 'batch' | 'seed' | 'nearDuplicate'>;
 
 export interface CalibrationTask {
   readonly card: ModelCard;

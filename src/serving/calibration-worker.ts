@@ -1,5 +1,5 @@
 /**
- * The thread of one calibration: reads the spooled rows, fits, and draws the bootstrap's replicates, which takes seconds
+ * The thread of one calibration: reads the spooled rows, fits, and makes the intervals, which takes seconds
  * that the gRPC thread does not have. Its engine is the other side's: batches go out, results come in.
  */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';

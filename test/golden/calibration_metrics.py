@@ -3,7 +3,7 @@
 Reads the golden energy matrices in test/golden/data and a seeded synthetic case, and writes inputs and results to
 test/golden/calibration_metrics.json, against which test/unit/calibration/metrics.test.ts holds the TypeScript.
 
-    pip install numpy scipy scikit-learn
+    pip install numpy==2.4.6 scipy==1.17.1 scikit-learn==1.9.1
     python test/golden/calibration_metrics.py
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import beta, binomtest, rankdata, spearmanr, t
 from sklearn.metrics import log_loss, roc_auc_score
 
 HERE = Path(__file__).parent
@@ -112,6 +112,30 @@ def p_values(experts: np.ndarray, energies: np.ndarray) -> list[float]:
     return [float((1 + (experts >= e).sum()) / (len(experts) + 1)) for e in energies]
 
 
+def distributions() -> dict:
+    """Quantiles behind the intervals, and Clopper-Pearson as SciPy has it."""
+    betas = [(0.025, 59, 1), (0.975, 3, 98), (0.5, 0.5, 0.5), (0.95, 0.2, 1e4), (0.025, 4000, 12.5), (0.01, 2, 2)]
+    students = [(0.975, 1), (0.975, 2.5), (0.975, 9), (0.95, 29), (0.995, 200), (0.3, 4)]
+    exact = [(0, 10), (10, 10), (3, 40), (990, 1000), (37, 80)]
+    intervals = [binomtest(k, n).proportion_ci(method="exact") for k, n in exact]
+    return {
+        "beta": [{"level": q, "a": a, "b": b, "expected": float(beta.ppf(q, a, b))} for q, a, b in betas],
+        "student": [{"level": q, "degrees": d, "expected": float(t.ppf(q, d))} for q, d in students],
+        "exact": [
+            {"hits": k, "size": n, "low": float(ci.low), "high": float(ci.high)} for (k, n), ci in zip(exact, intervals)
+        ],
+    }
+
+
+def interval(values: np.ndarray, clusters: np.ndarray) -> dict:
+    """Cluster jackknife of a mean (CR3), with t at the effective number of clusters less 1."""
+    ids, sizes = np.unique(clusters, return_counts=True)
+    without = np.array([values[clusters != i].mean() for i in ids])
+    variance = (len(ids) - 1) / len(ids) * ((without - without.mean()) ** 2).sum()
+    half = float(t.ppf(0.975, sizes.sum() ** 2 / (sizes**2).sum() - 1) * np.sqrt(variance))
+    return {"value": float(values.mean()), "low": float(values.mean() - half), "high": float(values.mean() + half)}
+
+
 def main() -> None:
     rng = np.random.default_rng(20)
     n, width = 96, 12
@@ -156,6 +180,12 @@ def main() -> None:
         "groups": cases,
         "noise": {"levels": 5, "energies": ladder.ravel().tolist(), "expected": noise(ladder)},
         "psi": {"reference": experts.tolist(), "live": live.tolist(), "expected": psi(experts, live)},
+        "distributions": distributions(),
+        "interval": {
+            "values": experts.tolist(),
+            "clusters": (np.arange(n) ** 2 // 512).tolist(),
+            "expected": interval(experts, np.arange(n) ** 2 // 512),
+        },
         "p_values": {"experts": experts.tolist(), "energies": live.tolist(), "expected": p_values(experts, live)},
     }
     (HERE / "calibration_metrics.json").write_text(json.dumps(result, indent=None) + "\n")

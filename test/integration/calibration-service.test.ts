@@ -42,8 +42,7 @@ import {
 } from '../support/tiny-reach.js';
 
 const { Calibrate, Evaluate, GetCalibration } = contract.calibration;
-/** Few bootstrap replicates: no test here is about intervals. */
-const OPTIONS = { replicates: 20 };
+const OPTIONS = { seed: 0 };
 const FILE = 'calibration.json';
 
 let data: ReadonlyMap<string, Tensor>;

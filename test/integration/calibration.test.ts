@@ -17,7 +17,7 @@ import { runCli } from '../support/cli.js';
 
 const models = fileURLToPath(new URL('../../../models/', import.meta.url));
 const DATA = path.join(models, 'examples', 'tiny-reach-calibration.safetensors');
-const FLAGS = ['--provider', 'cpu', '--threads', '1', '--replicates', '30'];
+const FLAGS = ['--provider', 'cpu', '--threads', '1'];
 
 function withBundle<T>(use: (bundle: string) => Promise<T>): Promise<T> {
   return withDirectory(async (directory) => {

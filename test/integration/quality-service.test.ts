@@ -163,7 +163,7 @@ describe('live quality through the service', () => {
   it('shows drift once there is a calibration and enough energies', async () => {
     const data = await calibrationTensors();
     await sendCalibration(service.client, contract.calibration.Calibrate, [
-      { header: { rows: 256, options: { replicates: 5 } } },
+      { header: { rows: 256, options: {} } },
       { rows: calibrationRows(data, 0, 256) },
     ]);
     const psi = 'action_energy_drift_psi{model="tiny-reach",source="expert"}';

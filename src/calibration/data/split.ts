@@ -11,7 +11,7 @@ export type SplitUnit = 'episode' | 'task' | 'block';
 export interface Split {
   /** What was kept whole. */
   readonly by: SplitUnit;
-  /** Cluster of each row, [M]: its episode, task or block, numbered from 0. Also the bootstrap's clusters. */
+  /** Cluster of each row, [M]: its episode, task or block, numbered from 0. Also the clusters of the intervals. */
   readonly clusters: Int32Array;
   readonly clusterCount: number;
   /** Row indices, ascending. */

@@ -1,7 +1,8 @@
 /** Everything that is learned from the fitted part: temperature, expert energies, margins, drift bins, the better score. */
 import type { Score } from '../../model/energy.js';
 import { expertsByStep, expertSample } from './experts.js';
-import { bootstrap, quantile, type BootstrapOptions } from '../metrics/bootstrap.js';
+import { intervals, positive, real } from '../metrics/intervals.js';
+import { quantile } from '../metrics/quantile.js';
 import { driftReference } from '../metrics/drift.js';
 import { ownScores, swapScores } from '../metrics/groups.js';
 import { infonceRows } from '../metrics/infonce.js';
@@ -12,7 +13,7 @@ import { reportFigure } from '../report/report-schema.js';
 import type { ScoreFit } from '../calibration-schema.js';
 import { fitTemperature } from './temperature.js';
 
-export interface FitOptions extends BootstrapOptions {
+export interface FitOptions {
   /** tau where the data decide nothing. */
   readonly cardTau: number;
   /** Episode step of each data row, when known. */
@@ -34,7 +35,7 @@ export function fitCalibration(observations: Observations, options: FitOptions):
     infonceRows(observations[score].groups, scores[score].temperature.tau).loss;
   const logit = loss('logit');
   const gain = loss('readout').map((value, row) => value - logit[row]!);
-  const { paired } = bootstrap(observations.clusters, { paired: (w) => [weightedMean(gain, w)] }, options);
+  const { paired } = intervals(observations.clusters, { paired: real((w) => [weightedMean(gain, w)]) });
   return { scores, better: paired[0]!.low > 0 ? 'logit' : 'readout' };
 }
 
@@ -42,11 +43,9 @@ function fitScore(observations: Observations, score: Score, options: FitOptions)
   const { groups, negatives } = observations[score];
   const whole = fitTemperature(groups, options.cardTau);
   const { tau, status, bounds } = whole;
-  const { temperature } = bootstrap(
-    observations.clusters,
-    { temperature: (weights) => [fitTemperature(groups, options.cardTau, weights, whole).tau] },
-    options,
-  );
+  const { temperature } = intervals(observations.clusters, {
+    temperature: positive((weights) => [fitTemperature(groups, options.cardTau, weights, whole).tau]),
+  });
   const own = ownScores(groups);
   const { episodeSteps } = options;
   const byStep =

@@ -3,10 +3,10 @@
  * positive's, ties counting half (Mann and Whitney 1947). Pooled over rows, so it asks whether one threshold would do
  * for all contexts; `winRates` asks the easier question within each context.
  */
-import type { Statistic } from './bootstrap.js';
+import type { WeightedValues } from './intervals.js';
 
-/** `positive` [n], `negative` [n, k] row-major, NaN = none. Sorted once; each resample is then one linear pass. */
-export function aurocStatistic(positive: Float64Array, negative: Float64Array): Statistic {
+/** `positive` [n], `negative` [n, k] row-major, NaN = none. Sorted once; each weighting is then one linear pass. */
+export function aurocStatistic(positive: Float64Array, negative: Float64Array): WeightedValues {
   const perRow = negative.length / positive.length;
   const entries: { value: number; row: number; isPositive: boolean }[] = [];
   positive.forEach((value, row) => entries.push({ value, row, isPositive: true }));

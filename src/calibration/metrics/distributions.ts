@@ -11,9 +11,7 @@ const MOST_TERMS = 10_000;
 export function betaCdf(x: number, a: number, b: number): number {
   if (!(x > 0)) return 0;
   if (x >= 1) return 1;
-  const front = Math.exp(
-    logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x),
-  );
+  const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x));
   // the fraction converges fast below the mean; above it the other tail's does
   return x < (a + 1) / (a + b + 2)
     ? (front * betaFraction(x, a, b)) / a

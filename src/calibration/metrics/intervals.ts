@@ -109,7 +109,8 @@ function figureOf(
   const known = scale === 'squared' ? Math.max(1, degrees / 2) : degrees;
   const half = ({ variance }: Jackknife): number =>
     studentQuantile(1 - ALPHA / 2, known) * Math.sqrt(inflation * variance);
-  switch (scale) {
+  // a loss of exactly 0 has no logarithm
+  switch (scale === 'positive' && !(value > 0) ? 'real' : scale) {
     case 'real': {
       const width = half(jackknife(without));
       return { value, low: value - width, high: value + width };
@@ -157,12 +158,7 @@ function jackknife(without: readonly number[]): Jackknife {
  * Independent rows that would tell a share as well as these clusters do (Korn and Graubard 1998): p(1-p)/var, times
  * (z / t)^2 for a variance known with few degrees of freedom only. Without any variance to see, the clusters themselves.
  */
-export function effectiveSize(
-  value: number,
-  variance: number,
-  clusters: number,
-  degrees: number,
-): number {
+export function effectiveSize(value: number, variance: number, clusters: number, degrees: number): number {
   const inside = value * (1 - value);
   if (!(inside > 0) || !(variance > 0)) return clusters;
   const correction = (NORMAL / studentQuantile(1 - ALPHA / 2, degrees)) ** 2;

@@ -5,7 +5,7 @@ import { energiesFromRaw, type Score } from '../../model/energy.js';
 import { scoreContexts } from '../../offline/score-contexts.js';
 import { engineContext, type CalibrationData } from '../data/calibration-data.js';
 import { actionSpread, noiseName, NOISE_SIGMAS } from '../data/negatives.js';
-import { quantile } from '../metrics/bootstrap.js';
+import { quantile } from '../metrics/quantile.js';
 import type { Report } from './report-schema.js';
 
 const BINS = 40;

@@ -1,10 +1,10 @@
 /** The report part of `calibration.json`: every figure with its interval, and the numbers behind every plot. */
 import { z } from 'zod';
-import type { Figure } from '../metrics/bootstrap.js';
+import type { Figure } from '../metrics/intervals.js';
 
 /** A figure that is not defined for the data (no such negatives, one bin empty) is null. */
 const maybe = z.number().nullable();
-/** Value with its 95 percent bootstrap interval. */
+/** Value with its 95 percent interval. */
 export const figureSchema = z.strictObject({ value: maybe, low: maybe, high: maybe });
 export type ReportFigure = z.infer<typeof figureSchema>;
 
@@ -59,7 +59,6 @@ export const reportSchema = z.strictObject({
   batch: count,
   effective_negatives: z.number(),
   left_out: count,
-  replicates: count,
   infonce: z.strictObject({
     /** Loss at the card's tau and at the fitted one, nats; chance is the mean log of the chunks that a row kept. */
     before: figureSchema,

@@ -4,7 +4,15 @@ import type { Score } from '../../model/energy.js';
 import { expertPValue } from '../fit/experts.js';
 import { interleave, type Fit } from '../fit/fit-calibration.js';
 import { aurocStatistic, winRates } from '../metrics/auroc.js';
-import { bootstrap, type BootstrapOptions, type Statistic } from '../metrics/bootstrap.js';
+import {
+  intervals,
+  positive,
+  real,
+  share,
+  squared,
+  type Statistic,
+  type WeightedValues,
+} from '../metrics/intervals.js';
 import { binShares, populationStabilityIndex } from '../metrics/drift.js';
 import { ownScores, swapScores } from '../metrics/groups.js';
 import { expertRanks, infonceRows } from '../metrics/infonce.js';
@@ -23,7 +31,7 @@ import {
   type ReportFigure,
 } from './report-schema.js';
 
-export interface EvaluateOptions extends BootstrapOptions {
+export interface EvaluateOptions {
   readonly card: ModelCard;
   readonly plan: NegativePlan;
   readonly landscape: Landscape | undefined;
@@ -35,7 +43,7 @@ const TOP = 5;
 
 /** Every figure of `observations` under a fit made on other rows. Energies and AUROCs are those of the better score. */
 export function evaluate(observations: Observations, fit: Fit, options: EvaluateOptions): Report {
-  const { card, plan, landscape, replicates } = options;
+  const { card, plan, landscape } = options;
   const { clusters } = observations;
   const { better, scores } = fit;
   const table = observations[better];
@@ -52,38 +60,40 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
   const H = observations.ownSteps.length / own.length;
   const { overall } = scores[better].experts;
   const pValues = own.map((energy) => expertPValue(overall, energy));
-  const { drift } = scores[better];
+  const { drift, experts } = scores[better];
 
-  const figures = bootstrap(
-    clusters,
-    {
-      lossBefore: mean(before.loss),
-      lossAfter: mean(after.loss),
-      top1: mean(ranks.map((rank) => indicator(rank, rank <= 1))),
-      top5: mean(ranks.map((rank) => indicator(rank, rank <= TOP))),
-      mrr: mean(ranks.map((rank) => 1 / rank)),
-      ...energyStatistics(own, swap),
-      eceBefore: (w) => [expectedCalibrationError(before.confidence, before.correct, w)],
-      eceAfter: (w) => [expectedCalibrationError(after.confidence, after.correct, w)],
-      binsBefore: (w) => reliabilityBins(before.confidence, before.correct, w).map((bin) => bin.accuracy),
-      binsAfter: (w) => reliabilityBins(after.confidence, after.correct, w).map((bin) => bin.accuracy),
-      noiseEnergies: (w) => weightedColumnMeans(noise, levels, w),
-      spearman: mean(noiseCorrelations(noise, levels)),
-      violations: mean(monotonicityViolations(noise, levels)),
-      stepsOwn: (w) => weightedColumnMeans(observations.ownSteps, H, w),
-      stepsSwap: (w) => weightedColumnMeans(observations.swapSteps, H, w),
-      saturation: mean(observations.saturated),
-      psi: (w) => [populationStabilityIndex(drift, binShares(drift.edges, own, w))],
-      pShares: (w) =>
-        P_LEVELS.map((level) =>
-          weightedMean(
-            Float64Array.from(pValues, (p) => (p <= level ? 1 : 0)),
-            w,
-          ),
+  const figures = intervals(clusters, {
+    lossBefore: positive(mean(before.loss)),
+    lossAfter: positive(mean(after.loss)),
+    top1: share(mean(ranks.map((rank) => indicator(rank, rank <= 1)))),
+    top5: share(mean(ranks.map((rank) => indicator(rank, rank <= TOP)))),
+    mrr: share(mean(ranks.map((rank) => 1 / rank))),
+    ...energyStatistics(own, swap),
+    eceBefore: share((w) => [expectedCalibrationError(before.confidence, before.correct, w)]),
+    eceAfter: share((w) => [expectedCalibrationError(after.confidence, after.correct, w)]),
+    binsBefore: share((w) =>
+      reliabilityBins(before.confidence, before.correct, w).map((bin) => bin.accuracy),
+    ),
+    binsAfter: share((w) => reliabilityBins(after.confidence, after.correct, w).map((bin) => bin.accuracy)),
+    noiseEnergies: real((w) => weightedColumnMeans(noise, levels, w)),
+    spearman: real(mean(noiseCorrelations(noise, levels))),
+    violations: share(mean(monotonicityViolations(noise, levels))),
+    stepsOwn: real((w) => weightedColumnMeans(observations.ownSteps, H, w)),
+    stepsSwap: real((w) => weightedColumnMeans(observations.swapSteps, H, w)),
+    saturation: share(mean(observations.saturated)),
+    psi: squared(
+      (w) => [populationStabilityIndex(drift, binShares(drift.edges, own, w))],
+      1 + own.length / experts.overall.n,
+    ),
+    pShares: share((w) =>
+      P_LEVELS.map((level) =>
+        weightedMean(
+          Float64Array.from(pValues, (p) => (p <= level ? 1 : 0)),
+          w,
         ),
-    },
-    options,
-  );
+      ),
+    ),
+  });
   const one = (name: keyof typeof figures): ReportFigure => reportFigure(figures[name][0]!);
   const all = (name: keyof typeof figures): ReportFigure[] => figures[name].map(reportFigure);
   const bins = (outcome: typeof after, accuracy: ReportFigure[]): ReportBin[] =>
@@ -97,7 +107,6 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     batch: table.groups.width,
     effective_negatives: table.groups.usable.reduce((sum, usable) => sum + usable, 0) / own.length - 1,
     left_out: observations.leftOut,
-    replicates,
     infonce: {
       before: one('lossBefore'),
       after: one('lossAfter'),
@@ -114,7 +123,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
       positive_spread: one('positiveSpread'),
       negative_spread: one('negativeSpread'),
     },
-    negatives: negativeReports(observations, better, plan, options),
+    negatives: negativeReports(observations, better, plan),
     omitted: plan.omitted.map(({ name, reason }) => ({ name, reason })),
     reliability: {
       ece_before: one('eceBefore'),
@@ -132,7 +141,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     saturation: one('saturation'),
     psi: one('psi'),
     p_values: { levels: P_LEVELS, shares: all('pShares') },
-    scores: compareScores(observations, fit, options),
+    scores: compareScores(observations, fit),
     plots: {
       histogram: histogram(own, swap, table.negatives),
       matrix: {
@@ -144,7 +153,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
   };
 }
 
-function mean(values: Float64Array): Statistic {
+function mean(values: Float64Array): WeightedValues {
   return (weights) => [weightedMean(values, weights)];
 }
 
@@ -165,20 +174,15 @@ function energyStatistics(
     return spread;
   };
   return {
-    positive: mean(own),
-    negative: (w) => [weightedMean(swap, spreadOver(w))],
-    gap: (w) => [weightedMean(swap, spreadOver(w)) - weightedMean(own, w)],
-    positiveSpread: (w) => [weightedDeviation(own, w)],
-    negativeSpread: (w) => [weightedDeviation(swap, spreadOver(w))],
+    positive: real(mean(own)),
+    negative: real((w) => [weightedMean(swap, spreadOver(w))]),
+    gap: real((w) => [weightedMean(swap, spreadOver(w)) - weightedMean(own, w)]),
+    positiveSpread: real((w) => [weightedDeviation(own, w)]),
+    negativeSpread: real((w) => [weightedDeviation(swap, spreadOver(w))]),
   };
 }
 
-function negativeReports(
-  observations: Observations,
-  better: Score,
-  plan: NegativePlan,
-  options: BootstrapOptions,
-): NegativeReport[] {
+function negativeReports(observations: Observations, better: Score, plan: NegativePlan): NegativeReport[] {
   const { groups, negatives } = observations[better];
   const own = ownScores(groups);
   const kinds = [
@@ -187,15 +191,11 @@ function negativeReports(
   ];
   return kinds.map(({ name, meaning, scores }) => {
     const rowMeans = weightedRowMeans(scores, own.length);
-    const figures = bootstrap(
-      observations.clusters,
-      {
-        energy: mean(rowMeans),
-        auroc: aurocStatistic(own, scores),
-        wins: mean(winRates(own, scores)),
-      },
-      options,
-    );
+    const figures = intervals(observations.clusters, {
+      energy: real(mean(rowMeans)),
+      auroc: share(aurocStatistic(own, scores)),
+      wins: share(mean(winRates(own, scores))),
+    });
     return {
       name,
       meaning,
@@ -214,11 +214,7 @@ function weightedRowMeans(values: Float64Array, rows: number): Float64Array {
   );
 }
 
-function compareScores(
-  observations: Observations,
-  { scores }: Fit,
-  options: BootstrapOptions,
-): Report['scores'] {
+function compareScores(observations: Observations, { scores }: Fit): Report['scores'] {
   const statistics = (score: Score): { loss: Float64Array; all: Record<string, Statistic> } => {
     const { groups } = observations[score];
     const rows = infonceRows(groups, scores[score].temperature.tau);
@@ -226,17 +222,17 @@ function compareScores(
     return {
       loss: rows.loss,
       all: {
-        loss: mean(rows.loss),
-        top1: mean(ranks.map((rank) => indicator(rank, rank <= 1))),
-        ece: (w) => [expectedCalibrationError(rows.confidence, rows.correct, w)],
-        swap_auroc: aurocStatistic(ownScores(groups), swapScores(groups)),
+        loss: positive(mean(rows.loss)),
+        top1: share(mean(ranks.map((rank) => indicator(rank, rank <= 1)))),
+        ece: share((w) => [expectedCalibrationError(rows.confidence, rows.correct, w)]),
+        swap_auroc: share(aurocStatistic(ownScores(groups), swapScores(groups))),
       },
     };
   };
   const readout = statistics('readout');
   const logit = statistics('logit');
   const compared = (score: Score, all: Record<string, Statistic>): Report['scores']['readout'] => {
-    const figures = bootstrap(observations.clusters, all, options);
+    const figures = intervals(observations.clusters, all);
     const one = (name: string): ReportFigure => reportFigure(figures[name]![0]!);
     return {
       tau: scores[score].temperature.tau,
@@ -247,7 +243,7 @@ function compareScores(
     };
   };
   const difference = readout.loss.map((loss, row) => loss - logit.loss[row]!);
-  const paired = bootstrap(observations.clusters, { difference: mean(difference) }, options);
+  const paired = intervals(observations.clusters, { difference: real(mean(difference)) });
   return {
     readout: compared('readout', readout.all),
     logit: compared('logit', logit.all),

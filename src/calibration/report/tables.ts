@@ -107,11 +107,11 @@ function lines(rows: readonly (readonly string[])[]): string[] {
 
 export function summaryText(reported: Reported): string {
   const { report, better } = reported;
-  const { rows, clusters, batch, effective_negatives: kept, left_out: leftOut, replicates } = report;
+  const { rows, clusters, batch, effective_negatives: kept, left_out: leftOut } = report;
   return [
     `Reported on ${rows} rows in ${clusters} clusters, batches of ${batch}, ${kept.toFixed(1)} negatives a row` +
       `${leftOut > 0 ? ` (${leftOut} near-duplicates left out)` : ''}.`,
-    `In brackets: 95 percent intervals of ${replicates} bootstrap replicates. Score: ${better}.`,
+    `In brackets: 95 percent intervals, by cluster. Score: ${better}.`,
     '',
     ...lines(headlineRows(reported)),
     '',

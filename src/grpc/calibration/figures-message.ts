@@ -7,27 +7,20 @@ import type { Figure } from '../../generated/action_energy/v1/Figure.js';
 import type { KeyFigures } from '../../generated/action_energy/v1/KeyFigures.js';
 import type { PassOptions } from '../../serving/calibration-protocol.js';
 
-/** More add nothing to an interval, and take the server's time. */
-const MOST_REPLICATES = 10_000;
-
 /** What is absent keeps its default. Errors name `header.options`. */
 export function decodePassOptions(options: CalibrationOptions__Output | null): PassOptions {
-  const { batch, seed, replicates } = options ?? {};
+  const { batch, seed } = options ?? {};
   const nearDuplicate = options?.nearDuplicate === undefined ? undefined : Number(options.nearDuplicate);
   const refuse = (field: string, found: number, wanted: string): never => {
     throw invalid(`header.options.${field}`, 'out of range', { found: String(found), wanted });
   };
   if (batch !== undefined && batch < 2) refuse('batch', batch, 'at least 2');
-  if (replicates !== undefined && replicates > MOST_REPLICATES) {
-    refuse('replicates', replicates, `at most ${MOST_REPLICATES}`);
-  }
   if (nearDuplicate !== undefined && !(nearDuplicate >= 0 && nearDuplicate < Infinity)) {
     refuse('near_duplicate', nearDuplicate, 'a finite number of at least 0');
   }
   return {
     ...(batch === undefined ? {} : { batch }),
     ...(seed === undefined ? {} : { seed }),
-    ...(replicates === undefined ? {} : { replicates }),
     ...(nearDuplicate === undefined ? {} : { nearDuplicate }),
   };
 }

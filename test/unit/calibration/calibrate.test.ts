@@ -20,7 +20,7 @@ function engineFor(): FakeEngine {
 
 async function calibrated(data: CalibrationData, engine = engineFor(), seed = 0): Promise<Calibration> {
   const now = (): Date => new Date('2026-01-01T00:00:00Z');
-  return calibrate({ engine, card: syntheticCard(), weightsDigest: DIGEST, data, seed, replicates: 40, now });
+  return calibrate({ engine, card: syntheticCard(), weightsDigest: DIGEST, data, seed, now });
 }
 
 describe('calibrate', () => {
@@ -114,7 +114,7 @@ describe('calibrate', () => {
 
   it('evaluates new data under an old calibration, and sees drift', async () => {
     const calibration = await calibrated(await syntheticData(400));
-    const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST, replicates: 20 };
+    const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST };
     const same = await evaluateCalibration(calibration, { ...options, data: await syntheticData(400, 9) });
     assert.equal(same.rows, 400);
     assert.ok(same.psi.value! < 0.15, `PSI ${same.psi.value}`);

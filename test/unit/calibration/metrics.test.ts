@@ -5,7 +5,6 @@ import { describe, it } from 'node:test';
 import { expertPValue, expertSample } from '../../../src/calibration/fit/experts.js';
 import { marginQuantiles } from '../../../src/calibration/fit/fit-calibration.js';
 import { aurocStatistic, winRates } from '../../../src/calibration/metrics/auroc.js';
-import { bootstrap } from '../../../src/calibration/metrics/bootstrap.js';
 import {
   binShares,
   driftReference,
@@ -133,20 +132,5 @@ describe('other metrics', () => {
     const [weighted] = aurocStatistic(positive, negative)(weights);
     const [repeated] = aurocStatistic(repeat(positive), repeat(negative))(ones(6));
     close(weighted!, repeated);
-  });
-
-  it('bootstrap intervals of a mean are as wide as theory says, and wider for clusters', () => {
-    const n = 400;
-    const values = Float64Array.from({ length: n }, (_, i) => Math.floor(i / 10) % 2); // equal within clusters of 10
-    const statistic = { mean: (w: Float64Array) => [weightedMean(values, w)] };
-    const options = { replicates: 1000, seed: 1 };
-    const width = (clusters: Int32Array): number => {
-      const { low, high } = bootstrap(clusters, statistic, options).mean[0]!;
-      return high - low;
-    };
-    const rows = width(Int32Array.from({ length: n }, (_, i) => i));
-    const episodes = width(Int32Array.from({ length: n }, (_, i) => Math.floor(i / 10)));
-    close(rows / (2 * 1.96 * Math.sqrt(0.25 / n)), 1, 0.1);
-    close(episodes / (2 * 1.96 * Math.sqrt(0.25 / (n / 10))), 1, 0.12);
   });
 });

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it } from 'node:test';
 import { calibrate } from '../../../src/calibration/calibrate.js';
 import { CALIBRATION_FILE, type Calibration } from '../../../src/calibration/calibration-schema.js';
+import type { Fault } from '../../../src/errors.js';
 import { loadCalibration, parseCalibration, saveCalibration } from '../../../src/calibration/store.js';
 import { withDirectory } from '../../support/bundles.js';
 import { fakeEngine } from './fake-engine.js';
@@ -18,7 +19,7 @@ const DIGEST = 'ab'.repeat(32);
 async function someCalibration(): Promise<Calibration> {
   const engine = fakeEngine(ACTION_DIM, STATE_DIM);
   const data = await syntheticData(60);
-  return calibrate({ engine, card: syntheticCard(), weightsDigest: DIGEST, data, replicates: 5 });
+  return calibrate({ engine, card: syntheticCard(), weightsDigest: DIGEST, data });
 }
 
 describe('calibration store', () => {
@@ -42,6 +43,14 @@ describe('calibration store', () => {
     const calibration = await someCalibration();
     const wrong = { ...calibration, better: 'best', scores: { ...calibration.scores, readout: {} } };
     assert.throws(() => parseCalibration(JSON.stringify(wrong)), /better: .*scores\.readout\.temperature/s);
+  });
+
+  it('refuses the format of another version, and says what to do', () => {
+    const old = JSON.stringify({ format: 'action-energy/calibration/1', version: '0'.repeat(16) });
+    assert.throws(
+      () => parseCalibration(old),
+      (fault: Fault) => fault.kind === 'precondition' && /calibrate MODEL DATA/.test(fault.mend ?? ''),
+    );
   });
 
   it('survives writers killed at any point; the next one cleans up', () =>

@@ -125,7 +125,7 @@ function provenance({ weightsDigest, version, created, data, report }: PageOptio
     ['Data', `${sources}; ${split}`],
     [
       'Intervals',
-      `95 percent, ${report.replicates} bootstrap replicates over ${report.clusters} clusters of ${report.rows} rows`,
+      `95 percent, by jackknife over ${report.clusters} clusters of ${report.rows} rows; Clopper-Pearson for shares`,
     ],
   ];
   return `<dl>${facts.map(([name, text]) => `<dt>${name}</dt><dd>${escapeText(text!)}</dd>`).join('')}</dl>`;

@@ -4,21 +4,17 @@
 export interface CalibrationOptions {
   'batch'?: (number);
   'seed'?: (number);
-  'replicates'?: (number);
   'nearDuplicate'?: (number | string);
   '_batch'?: "batch";
   '_seed'?: "seed";
-  '_replicates'?: "replicates";
   '_nearDuplicate'?: "nearDuplicate";
 }
 
 export interface CalibrationOptions__Output {
   'batch'?: (number);
   'seed'?: (number);
-  'replicates'?: (number);
   'nearDuplicate'?: (number);
   '_batch'?: "batch";
   '_seed'?: "seed";
-  '_replicates'?: "replicates";
   '_nearDuplicate'?: "nearDuplicate";
 }
