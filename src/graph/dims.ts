@@ -89,6 +89,14 @@ export function total(dims: Shape): Dim {
   return dimOf(all);
 }
 
+/** By how much `whole` is longer than `part`, where that is one number whatever the symbols stand for. */
+export function difference(whole: Dim, part: Dim): number | undefined {
+  const rest = termsOf(whole);
+  for (const [monomial, coefficient] of termsOf(part)) addTerm(rest, monomial, -coefficient);
+  const number = dimOf(rest);
+  return typeof number === 'number' ? number : undefined;
+}
+
 /** What `product(whole)` divided by `product(part)` leaves; throws when it is no factor. */
 export function quotient(whole: Shape, part: Shape): Dim {
   const divisor = termsOf(product(part));

@@ -18,6 +18,8 @@ export class Graph {
   readonly outputs: Value[] = [];
   readonly nodes: Node[] = [];
   readonly constants = new Map<string, Constant>();
+  /** Names of values through which no derivative flows (`detach` of `ops.ts`). */
+  readonly detached = new Set<string>();
   private readonly names = new Set<string>();
   private path: string[] = [];
 

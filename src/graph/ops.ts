@@ -80,6 +80,13 @@ export const firstRows = (g: Graph, x: Value, end: Value, dim: string): Value =>
 export const expand = (g: Graph, x: Value, target: Value, shape: Shape): Value =>
   one(g, 'Expand', [x, target], {}, shape);
 
+/** `x` as a constant to differentiation: the stop-gradient of the equations. */
+export function detach(g: Graph, x: Value): Value {
+  const out = one(g, 'Identity', [x]);
+  g.detached.add(out.name);
+  return out;
+}
+
 export interface Normalised {
   readonly out: Value;
   readonly mean: Value;

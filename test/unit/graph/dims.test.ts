@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   broadcast,
+  difference,
   product,
   quotient,
   sameCount,
@@ -65,6 +66,13 @@ test('a sum has the value of its terms', () => {
       assert.equal(count([total(dims)], SIZES), wanted);
     }),
   );
+});
+
+test('a difference is told where it is one number', () => {
+  assert.equal(difference('N+3', 'N'), 3);
+  assert.equal(difference(7, 9), -2);
+  assert.equal(difference('M+N', 'N+M'), 0);
+  assert.equal(difference('N*2', 'N'), undefined);
 });
 
 test('a quotient undoes a product, also by a sum; what does not divide is refused', () => {
