@@ -1,0 +1,79 @@
+"""Client of action-energy: scores, ranks and selects robot action chunks.
+
+from action_energy import EnergyClient
+
+client = EnergyClient("127.0.0.1:50051", deadline=0.05)
+choice = client.select(hidden, candidates, mask=mask)   # [S, D], [N, H, A], [S]
+robot.execute(choice.chunk)                             # the baseline, marked, whenever anything is wrong
+"""
+
+from action_energy.aio import AsyncContext, AsyncEnergyClient, AsyncScoreStream
+from action_energy.answers import StreamAnswer
+from action_energy.arrays import BFloat16
+from action_energy.client import Context, EnergyClient
+from action_energy.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    EnergyError,
+    InternalError,
+    InvalidInput,
+    NotFound,
+    NotReady,
+    Overloaded,
+    PermissionDenied,
+    Superseded,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from action_energy.model import Gripper, Limits, ModelInfo
+from action_energy.results import (
+    AnsweredBy,
+    BaselineRank,
+    Gate,
+    Matrix,
+    OutcomeReport,
+    Ranking,
+    Selection,
+    Timings,
+)
+from action_energy.stream import ScoreStream
+from action_energy.transport import TLS
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "TLS",
+    "AnsweredBy",
+    "AsyncContext",
+    "AsyncEnergyClient",
+    "AsyncScoreStream",
+    "BFloat16",
+    "BaselineRank",
+    "Cancelled",
+    "Context",
+    "DeadlineExceeded",
+    "EnergyClient",
+    "EnergyError",
+    "Gate",
+    "Gripper",
+    "InternalError",
+    "InvalidInput",
+    "Limits",
+    "Matrix",
+    "ModelInfo",
+    "NotFound",
+    "NotReady",
+    "OutcomeReport",
+    "Overloaded",
+    "PermissionDenied",
+    "Ranking",
+    "ScoreStream",
+    "Selection",
+    "StreamAnswer",
+    "Superseded",
+    "Timings",
+    "Unauthenticated",
+    "Unavailable",
+    "Unsupported",
+]

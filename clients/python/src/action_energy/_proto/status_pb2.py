@@ -1,0 +1,5 @@
+"""Messages of google/rpc/status.proto. Made by scripts/generate.py."""
+
+from action_energy._proto.messages import messages_of
+
+globals().update(messages_of("google/rpc/status.proto"))

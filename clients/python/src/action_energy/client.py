@@ -1,0 +1,277 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Collection, List, Optional, Sequence, TypeVar, Union
+
+from action_energy import results
+from action_energy.arrays import ArrayLike
+from action_energy.errors import DeadlineExceeded, EnergyError, Unavailable
+from action_energy.model import ModelInfo
+from action_energy.operations import ContextHandle, Operations
+from action_energy.plans import Plan
+from action_energy.stream import ScoreStream
+from action_energy.transport import TLS, GrpcTransport, Target, Token, Transport, drive
+
+T = TypeVar("T")
+
+
+class EnergyClient:
+    """One connection to one server; threads may share it.
+
+    `address`: HOST:PORT or unix:PATH. `tls`: absent, none. `token`: a bearer token, or a function that gives the one in
+    force (called for every request). `model`: name, empty for the server's default. `deadline`: seconds of a call, all
+    attempts together; also the deadline of its place in the server's queue. `unchecked`: names of checks to leave out
+    (`mask`, `hidden`, `actions`; see `action_energy.checks`). `transport`: another way to a server, e.g.
+    `action_energy.testing.FakeServer()`.
+
+    Every call may raise an `EnergyError`; only `select` gives the baseline back instead. Only arguments that are wrong
+    whatever the server says raise before a byte is sent.
+    """
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:50051",
+        *,
+        tls: Optional[TLS] = None,
+        token: Optional[Token] = None,
+        model: str = "",
+        deadline: Optional[float] = 1.0,
+        unchecked: Collection[str] = (),
+        insecure_token: bool = False,
+        transport: Optional[Transport] = None,
+    ) -> None:
+        self._operations = Operations(model, deadline, unchecked)
+        self._transport = transport or GrpcTransport(Target(address, tls, token, insecure_token))
+
+    def rank(
+        self,
+        hidden: Union[ArrayLike, Context],
+        candidates: ArrayLike,
+        *,
+        mask: Optional[ArrayLike] = None,
+        baseline: Optional[int] = None,
+        tau: Optional[float] = None,
+        pool: Any = None,
+        score: str = "readout",
+        top_k: int = 0,
+        per_step: bool = False,
+        logits: bool = False,
+        raw: bool = False,
+        episode_step: Optional[float] = None,
+        executed: Optional[int] = None,
+        expert: Optional[int] = None,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> results.Ranking:
+        """Energies and ranking of candidate chunks in one context.
+
+        `hidden`: [S, D] or [1, S, D] (a global_context model: [D] or [1, D]), float32, float16 or bfloat16; NumPy, PyTorch,
+        JAX. Or a `context(...)`. `candidates`: [N, H, A], or [H, A] for one, in the units of the model's card. `mask`: [S]
+        or [1, S], True where a token is ignored; those are not sent. `baseline`: index of the policy's own candidate.
+        `pool`: `mean`, `sum`, `first`, `weighted`, or step weights [H]. `score`: `readout` or `logit`. `raw`: leave the
+        calibration out. `executed`, `expert`: which candidate that is, for the server's live quality figures.
+        """
+        return self._run(
+            self._operations.rank(
+                _handle(hidden),
+                candidates,
+                mask,
+                model,
+                deadline,
+                baseline=baseline,
+                tau=tau,
+                pool=pool,
+                score=score,
+                top_k=top_k,
+                per_step=per_step,
+                logits=logits,
+                raw=raw,
+                episode_step=episode_step,
+                executed=executed,
+                expert=expert,
+            )
+        )
+
+    def select(
+        self,
+        hidden: Union[ArrayLike, Context],
+        candidates: ArrayLike,
+        *,
+        mask: Optional[ArrayLike] = None,
+        baseline: int = 0,
+        rule: str = "auto",
+        score: Optional[str] = None,
+        ungated: bool = False,
+        episode_step: Optional[float] = None,
+        episode: Optional[int] = None,
+        task: Optional[int] = None,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> results.Selection:
+        """The chunk to execute: what a policy server calls once a tick.
+
+        `rule`: `auto`, `energy`, `energy_mean`, `consensus`, `consensus_mean` or `consensus_of_best`
+        (proto/action_energy/v1/selection.proto says what each does). Whatever goes wrong (no server, overload, deadline, a
+        revoked token, bad hidden states), the baseline comes back, marked: `is_baseline`, `fallback`, `error`. Raises only
+        for arguments that no data can make right: candidates that are no chunks, an index or a name that does not exist.
+        """
+        return self._run(
+            self._operations.select(
+                _handle(hidden),
+                candidates,
+                mask,
+                model,
+                deadline,
+                baseline=baseline,
+                rule=rule,
+                score=score,
+                ungated=ungated,
+                episode_step=episode_step,
+                episode=episode,
+                task=task,
+            )
+        )
+
+    def matrix(
+        self,
+        contexts: Sequence[Union[ArrayLike, Context]],
+        chunks: ArrayLike,
+        *,
+        masks: Optional[Sequence[Optional[ArrayLike]]] = None,
+        tau: Optional[float] = None,
+        pool: Any = None,
+        score: str = "readout",
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> results.Matrix:
+        """Every context by every chunk [M, H, A]; with B = M >= 2 the swap InfoNCE loss and accuracy too."""
+        return self._run(
+            self._operations.matrix(
+                [_handle(context) for context in contexts], chunks, masks, model, deadline, tau, pool, score
+            )
+        )
+
+    def context(
+        self,
+        hidden: ArrayLike,
+        *,
+        mask: Optional[ArrayLike] = None,
+        lease: float = 0.0,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> Context:
+        """A context that the server keeps, for several `rank`s and `select`s on one frame: sent with its first use, again by
+        itself whenever the server has lost it, and dropped at the end of a `with` block. `lease`: seconds after its last
+        use; 0: the server's default."""
+        handle = self._run(self._operations.open_context(hidden, mask, model, lease, deadline))
+        return Context(self, handle)
+
+    def stream(self, *, model: Optional[str] = None) -> ScoreStream:
+        """A stream for a control loop: `submit(...)`, `latest()`."""
+        return ScoreStream(self._operations, self._transport, model)
+
+    def report_outcome(
+        self,
+        decision: Union[str, results.Selection],
+        *,
+        success: Optional[bool] = None,
+        cost: Optional[float] = None,
+        executed: Optional[int] = None,
+        baseline_cost: Optional[float] = None,
+        whole_episode: bool = False,
+        deadline: Optional[float] = None,
+    ) -> results.OutcomeReport:
+        """How what was executed went: `success`, or `cost` from 0 (good) to 1. `executed`: another candidate than the chosen.
+        `whole_episode`: the outcome of all decisions of that episode."""
+        return self._run(
+            self._operations.report_outcome(
+                decision,
+                success=success,
+                cost=cost,
+                executed=executed,
+                baseline_cost=baseline_cost,
+                whole_episode=whole_episode,
+                deadline=deadline,
+            )
+        )
+
+    def health(self, model: Optional[str] = None, *, deadline: Optional[float] = None) -> str:
+        """`SERVING`, `NOT_SERVING` or `UNKNOWN`; of the server, or of one model."""
+        return self._run(self._operations.health(model, deadline))
+
+    def model(self, model: Optional[str] = None, *, deadline: Optional[float] = None) -> ModelInfo:
+        """Card, limits and state of a model, read anew."""
+        return self._run(self._operations.model(model, deadline))
+
+    def models(self, *, deadline: Optional[float] = None) -> List[ModelInfo]:
+        return self._run(self._operations.models(deadline))
+
+    def wait_until_ready(self, timeout: float = 60.0) -> ModelInfo:
+        """Waits for a server that starts, then gives its model back and spares the first request of a loop the handshake.
+        Errors: `DeadlineExceeded` with what was found last."""
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                left = max(0.05, end - time.monotonic())
+                if self.health(deadline=left) == "SERVING":
+                    return self.model(deadline=left)
+                found = "NOT_SERVING"
+            except (Unavailable, DeadlineExceeded) as error:
+                found = str(error)
+            if time.monotonic() >= end:
+                raise DeadlineExceeded(
+                    "the server is not ready", found=found, wanted=f"SERVING within {timeout:g} s"
+                )
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> EnergyClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _run(self, plan: Plan[T]) -> T:
+        return drive(plan, self._transport)
+
+
+class Context:
+    """Made by `EnergyClient.context`."""
+
+    def __init__(self, client: EnergyClient, handle: ContextHandle) -> None:
+        self._client = client
+        self.handle = handle
+
+    @property
+    def id(self) -> Optional[str]:
+        """On the server; None while it is not known to be kept."""
+        return self.handle.id
+
+    def rank(self, candidates: ArrayLike, **options: Any) -> results.Ranking:
+        """`EnergyClient.rank` in this context."""
+        return self._client.rank(self, candidates, **options)
+
+    def select(self, candidates: ArrayLike, **options: Any) -> results.Selection:
+        """`EnergyClient.select` in this context."""
+        return self._client.select(self, candidates, **options)
+
+    def drop(self) -> None:
+        """Forgets it on the server. One that is gone already is no error."""
+        self._client._run(self._client._operations.drop_context(self.handle, None))
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self.drop()
+        except EnergyError:
+            pass  # its lease ends anyway
+
+
+def _handle(hidden: Union[ArrayLike, Context]) -> Any:
+    return hidden.handle if isinstance(hidden, Context) else hidden

@@ -1,0 +1,389 @@
+"""What the clients can do, as plans; the blocking and the asyncio client only differ in who drives them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, TypeVar, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from action_energy import results
+from action_energy._proto import energy_pb2, selection_pb2
+from action_energy.arrays import ArrayLike
+from action_energy.checks import check_choice, check_index, check_unchecked
+from action_energy.errors import EnergyError, InternalError, InvalidInput, NotFound
+from action_energy.model import ModelInfo, model_info
+from action_energy.plans import Deadline, Plan, Retries, retried
+from action_energy.requests import (
+    RULES,
+    SCORES,
+    CandidatesInput,
+    ContextInput,
+    Part,
+    ScoreRequest,
+    SelectRequest,
+    candidates_input,
+    context_input,
+    joined,
+    nested,
+    pool_message,
+    score_options,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+log = logging.getLogger("action_energy")
+
+_ENERGY = "/action_energy.v1.EnergyService/"
+_SELECTION = "/action_energy.v1.SelectionService/"
+SCORE_ACTIONS = _ENERGY + "ScoreActions"
+SCORE_STREAM = _ENERGY + "ScoreActionsStream"
+HEALTH = "/grpc.health.v1.Health/Check"
+HEALTH_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
+
+_COMPLAIN_EVERY = 10.0
+
+
+class ContextHandle:
+    """A context that the server keeps under `id` (None: not known to be kept). It holds the numbers, to send them again."""
+
+    def __init__(self, context: ContextInput, model: str, lease_ms: int) -> None:
+        self.input = context.held()
+        self.model = model
+        self.lease_ms = lease_ms
+        self.id: Optional[str] = None
+
+    def forget(self, context_id: str) -> None:
+        if self.id == context_id:
+            self.id = None
+
+
+ContextLike = Union[ArrayLike, ContextHandle]
+
+
+class Operations:
+    """Plans of one client. `model`: default name, empty for the server's; `deadline`: default seconds of a call."""
+
+    def __init__(self, model: str, deadline: Optional[float], unchecked: Collection[str]) -> None:
+        check_unchecked(unchecked)
+        if deadline is not None and not deadline > 0:
+            raise InvalidInput(
+                "not a time", field="deadline", found=str(deadline), wanted="seconds above 0, or None"
+            )
+        self.model_name = model
+        self.deadline = deadline
+        self.unchecked = tuple(unchecked)
+        self.retries = Retries()
+        self._models: Dict[str, ModelInfo] = {}
+        self._complaints: Dict[str, float] = {}
+
+    # --- calls
+
+    def _until(self, deadline: Optional[float]) -> Deadline:
+        return Deadline(self.deadline if deadline is None else deadline)
+
+    def _name(self, model: Optional[str]) -> str:
+        return self.model_name if model is None else model
+
+    def model(self, model: Optional[str], deadline: Optional[float]) -> Plan[ModelInfo]:
+        return (yield from self._fresh_model(self._name(model), self._until(deadline)))
+
+    def models(self, deadline: Optional[float]) -> Plan[List[ModelInfo]]:
+        answer = yield from retried(self.retries, _ENERGY + "ListModels", b"", self._until(deadline))
+        return [model_info(message) for message in energy_pb2.ListModelsResponse.FromString(answer).models]
+
+    def health(self, model: Optional[str], deadline: Optional[float]) -> Plan[str]:
+        service = "" if model is None else f"action_energy.v1.EnergyService/{model}"
+        payload = joined(nested(1, [service.encode()])) if service else b""
+        answer = yield from retried(self.retries, HEALTH, payload, self._until(deadline))
+        return HEALTH_STATUSES[answer[1]] if len(answer) == 2 and answer[1] < 4 else "UNKNOWN"
+
+    def rank(
+        self,
+        hidden: ContextLike,
+        candidates: ArrayLike,
+        mask: Optional[ArrayLike],
+        model: Optional[str],
+        deadline: Optional[float],
+        **options: Any,
+    ) -> Plan[results.Ranking]:
+        until = self._until(deadline)
+        name = hidden.model if isinstance(hidden, ContextHandle) else self._name(model)
+        info = yield from self._known_model(name, until)
+        request = self.score_request(candidates, info, options)
+        answer = yield from self._in_context(
+            SCORE_ACTIONS,
+            request,
+            hidden,
+            mask,
+            info,
+            name,
+            energy_pb2.ScoreActionsResponse.FromString,
+            until,
+        )
+        return results.ranking(answer)
+
+    def score_request(self, candidates: ArrayLike, info: ModelInfo, options: Dict[str, Any]) -> ScoreRequest:
+        given = candidates_input(candidates, info, self.unchecked)
+        return ScoreRequest(given, score_options(given.wire.shape[0], **options))
+
+    def select(
+        self,
+        hidden: ContextLike,
+        candidates: ArrayLike,
+        mask: Optional[ArrayLike],
+        model: Optional[str],
+        deadline: Optional[float],
+        *,
+        baseline: int,
+        rule: str,
+        score: Optional[str],
+        ungated: bool,
+        episode_step: Optional[float],
+        episode: Optional[int],
+        task: Optional[int],
+    ) -> Plan[results.Selection]:
+        """Errors: `InvalidInput` for what no data can make right: no chunks, no such candidate, rule or score."""
+        given = candidates_input(candidates, None)
+        check_index(baseline, given.wire.shape[0], "baseline")
+        check_choice(rule, tuple(RULES), "rule")
+        if score is not None:
+            check_choice(score, tuple(SCORES), "score")
+        try:
+            until = self._until(deadline)
+            name = hidden.model if isinstance(hidden, ContextHandle) else self._name(model)
+            info = yield from self._known_model(name, until)
+            candidates_input(given.values, info, self.unchecked)
+            request = SelectRequest(
+                candidates=given,
+                baseline=baseline,
+                rule=RULES[rule],
+                score=None if score is None else SCORES[score],
+                ungated=ungated,
+                timeout_ms=0,
+                episode_step=episode_step,
+                episode=episode,
+                task=task,
+            )
+            answer = yield from self._in_context(
+                _SELECTION + "SelectAction",
+                request,
+                hidden,
+                mask,
+                info,
+                name,
+                selection_pb2.SelectActionResponse.FromString,
+                until,
+            )
+            return results.selection(answer, given.values)
+        except EnergyError as error:
+            return self._baseline(given, baseline, rule, error)
+        except Exception as cause:  # a fault of ours must not stop a robot either
+            fault = InternalError(f"unexpected {type(cause).__name__}: {cause}")
+            fault.__cause__ = cause
+            return self._baseline(given, baseline, rule, fault)
+
+    def matrix(
+        self,
+        contexts: Sequence[ContextLike],
+        chunks: ArrayLike,
+        masks: Optional[Sequence[Optional[ArrayLike]]],
+        model: Optional[str],
+        deadline: Optional[float],
+        tau: Optional[float],
+        pool: Any,
+        score: str,
+    ) -> Plan[results.Matrix]:
+        until = self._until(deadline)
+        check_choice(score, tuple(SCORES), "score")
+        name = self._name(model)
+        info = yield from self._known_model(name, until)
+        if len(contexts) == 0 or (masks is not None and len(masks) != len(contexts)):
+            raise InvalidInput(
+                "one a context",
+                field="masks" if len(contexts) else "contexts",
+                found=f"{len(contexts)} contexts, {len(masks or ())} masks",
+                wanted="at least one context, and a mask or None for each",
+            )
+        parts: List[Part] = []
+        for i, hidden in enumerate(contexts):
+            if isinstance(hidden, ContextHandle):
+                given = hidden.input
+            else:
+                mask = None if masks is None else masks[i]
+                given = context_input(hidden, mask, info, self.unchecked, f"contexts[{i}]", f"masks[{i}]")
+            parts += nested(2, nested(1, given.parts))
+        message = energy_pb2.EnergyMatrixRequest(
+            model=name,
+            actions=candidates_input(chunks, info, self.unchecked, "chunks").wire.message(),
+            pool=pool_message(pool),
+            tau=tau,
+            score=SCORES[score],
+        )
+        parts.append(message.SerializeToString())
+        answer = yield from retried(self.retries, _ENERGY + "EnergyMatrix", joined(parts), until)
+        response = energy_pb2.EnergyMatrixResponse.FromString(answer)
+        square = response.metrics if response.HasField("metrics") else None
+        return results.Matrix(
+            energies=results.tensor_values(response.energies).astype(np.float64),
+            infonce_loss=None if square is None else square.infonce_loss,
+            accuracy=None if square is None else square.accuracy,
+            model=results.answered_by(response.model),
+        )
+
+    def report_outcome(
+        self,
+        decision: Union[str, results.Selection],
+        *,
+        success: Optional[bool],
+        cost: Optional[float],
+        executed: Optional[int],
+        baseline_cost: Optional[float],
+        whole_episode: bool,
+        deadline: Optional[float],
+    ) -> Plan[results.OutcomeReport]:
+        request_id = decision if isinstance(decision, str) else decision.request_id
+        if not request_id:
+            raise InvalidInput(
+                "the server made no such decision",
+                field="decision",
+                found="a baseline that this client fell back to",
+                wanted="a Selection with a request_id",
+                mend="Report nothing for it",
+            )
+        if (success is None) == (cost is None):
+            raise InvalidInput(
+                "one of them", field="success", found=f"{success}, cost {cost}", wanted="success or cost"
+            )
+        message = selection_pb2.ReportOutcomeRequest(
+            request_id=request_id,
+            executed_index=executed,
+            success=success,
+            cost=cost,
+            baseline_cost=baseline_cost,
+            whole_episode=whole_episode,
+        )
+        answer = yield from retried(
+            self.retries,
+            _SELECTION + "ReportOutcome",
+            message.SerializeToString(),
+            self._until(deadline),
+            resend=False,  # a second report of the same outcome is an error
+        )
+        return results.outcome_report(selection_pb2.ReportOutcomeResponse.FromString(answer))
+
+    # --- contexts
+
+    def open_context(
+        self,
+        hidden: ArrayLike,
+        mask: Optional[ArrayLike],
+        model: Optional[str],
+        lease: float,
+        deadline: Optional[float],
+    ) -> Plan[ContextHandle]:
+        """Checks it; it is sent with its first use."""
+        name = self._name(model)
+        info = yield from self._known_model(name, self._until(deadline))
+        return ContextHandle(context_input(hidden, mask, info, self.unchecked), name, round(lease * 1000))
+
+    def drop_context(self, handle: ContextHandle, deadline: Optional[float]) -> Plan[None]:
+        """One that is gone already is no error."""
+        context_id, handle.id = handle.id, None
+        if context_id is None:
+            return
+        message = energy_pb2.DropContextRequest(model=handle.model, context_id=context_id)
+        try:
+            yield from retried(
+                self.retries, _ENERGY + "DropContext", message.SerializeToString(), self._until(deadline)
+            )
+        except NotFound:
+            pass
+
+    def _in_context(
+        self,
+        path: str,
+        request: Union[ScoreRequest, SelectRequest],
+        hidden: ContextLike,
+        mask: Optional[ArrayLike],
+        info: ModelInfo,
+        name: str,
+        parse: Callable[[bytes], R],
+        until: Deadline,
+    ) -> Plan[R]:
+        if isinstance(hidden, ContextHandle):
+            answer = yield from self._in_kept_context(path, request, hidden, parse, until)
+        else:
+            context = context_input(hidden, mask, info, self.unchecked)
+            payload = joined([*nested(2, context.parts), request.body(name, None, None)])
+            answer = parse((yield from self._sent(path, payload, name, until)))
+        self._watch_model(name, answer)
+        return answer
+
+    def _in_kept_context(
+        self,
+        path: str,
+        request: Union[ScoreRequest, SelectRequest],
+        handle: ContextHandle,
+        parse: Callable[[bytes], R],
+        until: Deadline,
+    ) -> Plan[R]:
+        """By id; the context goes along the first time, and again after it was lost."""
+        name, context_id = handle.model, handle.id
+        if context_id is not None:
+            try:
+                return parse((yield from self._sent(path, request.body(name, context_id, None), name, until)))
+            except NotFound:
+                handle.forget(context_id)  # an unknown model is NOT_FOUND too, and is so again below
+        payload = joined([*nested(2, handle.input.parts), request.body(name, None, handle.lease_ms)])
+        answer: Any = parse((yield from self._sent(path, payload, name, until)))
+        handle.id = answer.context.context_id or None
+        result: R = answer
+        return result
+
+    # --- models
+
+    def _sent(self, path: str, payload: bytes, name: str, until: Deadline) -> Plan[bytes]:
+        try:
+            return (yield from retried(self.retries, path, payload, until))
+        except InvalidInput:
+            self._models.pop(name, None)  # what we know of the model may be what is wrong
+            raise
+
+    def _known_model(self, name: str, until: Deadline) -> Plan[ModelInfo]:
+        known = self._models.get(name)
+        return known if known is not None else (yield from self._fresh_model(name, until))
+
+    def _fresh_model(self, name: str, until: Deadline) -> Plan[ModelInfo]:
+        payload = energy_pb2.GetModelRequest(name=name).SerializeToString()
+        answer = yield from retried(self.retries, _ENERGY + "GetModel", payload, until)
+        info = self._models[name] = model_info(energy_pb2.Model.FromString(answer))
+        return info
+
+    def _watch_model(self, name: str, answer: Any) -> None:
+        """Another digest: the model was reloaded, and its card is read again before the next request."""
+        known = self._models.get(name)
+        if known is not None and answer.model.digest and answer.model.digest != known.digest:
+            self._models.pop(name, None)
+
+    # --- the baseline
+
+    def _baseline(
+        self, given: CandidatesInput, baseline: int, rule: str, error: EnergyError
+    ) -> results.Selection:
+        now = time.monotonic()
+        if now - self._complaints.get(error.kind, -_COMPLAIN_EVERY) >= _COMPLAIN_EVERY:
+            self._complaints[error.kind] = now
+            log.warning("select returns the baseline (%s): %s", error.kind, error)
+        chunk: npt.NDArray[Any] = given.values[baseline]
+        return results.Selection(
+            chunk=chunk,
+            index=baseline,
+            origin="baseline",
+            fallback=error.kind,
+            reason=str(error),
+            rule=rule,
+            error=error,
+        )

@@ -1,0 +1,38 @@
+"""Tests run against the real server, built from the checkout that this package lies in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Iterator
+
+import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy, for safetensors
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parents[3]
+os.environ.setdefault("ACTION_ENERGY_SERVER", str(ROOT / "dist" / "src" / "cli" / "main.js"))
+MODELS = ROOT / "models"
+MAIN = os.environ["ACTION_ENERGY_SERVER"]
+
+pytest_plugins = ["action_energy.testing.plugin"]
+
+
+@pytest.fixture(scope="session")
+def example() -> Dict[str, Any]:
+    """4 contexts [24, 64] bfloat16 with masks, 16 candidates each; `actions` are the experts'."""
+    return load_file(str(MODELS / "examples" / "tiny-reach.safetensors"))
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    """A folder of bundles of its own, with the bundled model."""
+    shutil.copytree(MODELS / "tiny-reach", tmp_path / "models" / "tiny-reach")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def rng() -> Iterator[np.random.Generator]:
+    yield np.random.default_rng(0)
