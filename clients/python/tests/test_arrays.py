@@ -3,6 +3,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
+
 from action_energy import BFloat16, InvalidInput
 from action_energy.arrays import bool_array, host_array, wire_array
 from action_energy.requests import candidates_input
@@ -79,7 +80,9 @@ def test_words_need_their_name() -> None:
         wire_array(BFloat16(VALUES), "hidden")
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 2)), np.zeros((2, 2), np.int64), np.zeros(4, np.uint8), np.zeros(2, complex)])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((2, 2)), np.zeros((2, 2), np.int64), np.zeros(4, np.uint8), np.zeros(2, complex)]
+)
 def test_hidden_states_are_never_converted_silently(wrong: np.ndarray) -> None:
     with pytest.raises(InvalidInput) as caught:
         wire_array(wrong, "hidden")

@@ -8,6 +8,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+
 from action_energy import Gripper, InvalidInput, ModelInfo
 from action_energy._proto import energy_pb2
 from action_energy.model import model_info
@@ -52,7 +53,9 @@ def test_masked_tokens_are_not_sent(hidden: np.ndarray, model: ModelInfo) -> Non
     mask[3:7] = mask[20] = mask[40:] = True
     hidden[mask] = np.nan
     np.testing.assert_array_equal(sent(hidden, model, mask), hidden[~mask])
-    np.testing.assert_array_equal(sent(hidden[np.newaxis], model, mask[np.newaxis].astype(np.int64)), hidden[~mask])
+    np.testing.assert_array_equal(
+        sent(hidden[np.newaxis], model, mask[np.newaxis].astype(np.int64)), hidden[~mask]
+    )
 
 
 WRONG_LABELS = [
@@ -62,7 +65,9 @@ WRONG_LABELS = [
 
 
 @pytest.mark.parametrize(("really", "label", "said"), WRONG_LABELS)
-def test_a_wrong_dtype_label_is_found(hidden: np.ndarray, model: ModelInfo, really: Any, label: Any, said: str) -> None:
+def test_a_wrong_dtype_label_is_found(
+    hidden: np.ndarray, model: ModelInfo, really: Any, label: Any, said: str
+) -> None:
     with pytest.raises(InvalidInput, match=f"looks like {said} bytes") as caught:
         sent(hidden.astype(really).view(label), model)
     assert caught.value.field == "hidden"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from action_energy import EnergyClient, InvalidInput, NotFound, Overloaded, Unavailable
 from action_energy._proto import error_details_pb2, status_pb2
 from action_energy.errors import EnergyError, error_of_status
@@ -18,7 +19,9 @@ def status_with(field: str, description: str) -> status_pb2.Status:
 
 
 def test_field_found_wanted_and_mend_come_back() -> None:
-    details = status_with("candidates.shape", "does not fit; found [2, 8]; wanted [N, 8, 7], N >= 1. Add an axis")
+    details = status_with(
+        "candidates.shape", "does not fit; found [2, 8]; wanted [N, 8, 7], N >= 1. Add an axis"
+    )
     error = error_of_status(3, details.message, details)
     assert isinstance(error, InvalidInput)
     assert isinstance(error, ValueError)
@@ -28,7 +31,9 @@ def test_field_found_wanted_and_mend_come_back() -> None:
     assert str(error) == details.message
 
 
-@pytest.mark.parametrize("message", ["", "plain", "a; found b", "x. y. z", "; wanted", "a.\nB; found \n; wanted 0.5. Do it"])
+@pytest.mark.parametrize(
+    "message", ["", "plain", "a; found b", "x. y. z", "; wanted", "a.\nB; found \n; wanted 0.5. Do it"]
+)
 def test_any_message_survives(message: str) -> None:
     error = error_of_status(5, message)
     assert isinstance(error, NotFound)
@@ -71,7 +76,10 @@ def test_tls_files(tmp_path: object) -> None:
 
 
 def test_nobody_there() -> None:
-    with EnergyClient("127.0.0.1:1", deadline=0.5) as client, pytest.raises(Unavailable, match="no server answers") as caught:
+    with (
+        EnergyClient("127.0.0.1:1", deadline=0.5) as client,
+        pytest.raises(Unavailable, match="no server answers") as caught,
+    ):
         client.model()
     assert isinstance(caught.value, EnergyError)
     assert "127.0.0.1:1" in str(caught.value)

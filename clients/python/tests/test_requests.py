@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from action_energy import EnergyClient, InvalidInput
 from action_energy._proto import energy_pb2, tensor_pb2
 from action_energy.requests import joined, nested, varint
@@ -24,7 +25,9 @@ def test_messages_written_by_hand_are_those_of_protobuf(rng: np.random.Generator
     assert method == "ScoreActions"
     expected = energy_pb2.ScoreActionsRequest(
         inline=energy_pb2.InlineContext(
-            hidden=tensor_pb2.Tensor(dtype=tensor_pb2.Tensor.FLOAT32, shape=[20, 64], data=hidden[:20].tobytes())
+            hidden=tensor_pb2.Tensor(
+                dtype=tensor_pb2.Tensor.FLOAT32, shape=[20, 64], data=hidden[:20].tobytes()
+            )
         ),
         candidates=tensor_pb2.Tensor(dtype=tensor_pb2.Tensor.FLOAT32, shape=[4, 8, 7], data=chunks.tobytes()),
         options=energy_pb2.ScoreOptions(
@@ -45,7 +48,13 @@ def test_nested_lengths() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"baseline": 4}, {"executed": -1}, {"executed": 0, "expert": 1}, {"score": "energy"}, {"pool": "median"}],
+    [
+        {"baseline": 4},
+        {"executed": -1},
+        {"executed": 0, "expert": 1},
+        {"score": "energy"},
+        {"pool": "median"},
+    ],
 )
 def test_options_are_checked(options: dict, rng: np.random.Generator) -> None:
     fake = FakeServer()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import List, Optional, Tuple
 
 import pytest
+
 from action_energy import EnergyError, InvalidInput, Overloaded, Unavailable
 from action_energy.plans import Call, Deadline, Pause, Retries, retried
 
 
-def drive(failures: List[EnergyError], deadline: Optional[float] = None, retries: Optional[Retries] = None, **options: bool) -> Tuple[int, List[float]]:
+def drive(
+    failures: List[EnergyError],
+    deadline: Optional[float] = None,
+    retries: Optional[Retries] = None,
+    **options: bool,
+) -> Tuple[int, List[float]]:
     """Tries, and how long was waited before each but the first."""
     waits: List[float] = []
     tries = 0

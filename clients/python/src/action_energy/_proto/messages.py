@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 # Not the default pool: other packages register a google/rpc/status.proto of their own there, and a second one is an error.
 _POOL = descriptor_pool.DescriptorPool()
@@ -25,11 +26,12 @@ def _class_of(descriptor: Any) -> Any:
 
 
 def messages_of(file: str) -> Dict[str, Any]:
-    """Top-level messages and enum values of a .proto file, by name."""
+    """Top-level messages, enums and their values of a .proto file, by name."""
     descriptor: Any = _POOL.FindFileByName(file)
     names: Dict[str, Any] = {
         name: _class_of(message) for name, message in descriptor.message_types_by_name.items()
     }
     for enum in descriptor.enum_types_by_name.values():
+        names[enum.name] = EnumTypeWrapper(enum)
         names.update((value.name, value.number) for value in enum.values)
     return names
