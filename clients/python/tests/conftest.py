@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict
 
 import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy, for safetensors
 import numpy as np
@@ -34,5 +34,5 @@ def bundles(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rng() -> Iterator[np.random.Generator]:
-    yield np.random.default_rng(0)
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -77,7 +77,7 @@ def test_a_wrong_dtype_label_is_found(
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 def test_wrong_byte_order_is_found(hidden: np.ndarray, model: ModelInfo, dtype: Any) -> None:
     swapped = hidden.astype(dtype).view(f"u{np.dtype(dtype).itemsize}").byteswap().view(dtype)
-    with pytest.raises(InvalidInput, match="big-endian|non-finite"):
+    with pytest.raises(InvalidInput, match=r"big-endian|non-finite"):
         sent(swapped, model)
 
 

@@ -31,7 +31,9 @@ def drive(
                 tries += 1
                 step = plan.throw(failures.pop(0)) if failures else plan.send(b"answer")
     except StopIteration as end:
-        assert end.value == b"answer"
+        answered: bytes = end.value
+        if answered != b"answer":
+            raise AssertionError(answered) from end
     except EnergyError:
         failures.insert(0, InvalidInput("raised"))
     return tries, waits
