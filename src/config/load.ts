@@ -91,6 +91,15 @@ export function loadConfig({ flags = {}, env = {}, file = env[CONFIG_FILE_ENV] }
   }
   for (const [section, value] of Object.entries(tree)) if (value === null) delete tree[section]; // `section:` alone
 
+  for (const { kind, path } of SETTINGS) {
+    const [section, key] = path;
+    const branch = tree[section];
+    const record = kind === 'record' && isTree(branch) ? branch[key] : undefined;
+    // the schema's record passes this one name over in silence
+    if (isTree(record) && Object.hasOwn(record, '__proto__'))
+      problems.push(`${section}.${key}.__proto__: not a name`);
+  }
+
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, tree, origins, file)));

@@ -47,9 +47,9 @@ export function checkBundle(field: string, card: ModelCard, weights: Weights): v
 }
 
 /**
- * Checks and writes a bundle, whole or not at all: a temporary directory beside it is filled, flushed and renamed.
- * `force` replaces an existing bundle with everything in it, its calibration included (it belonged to other weights or
- * another card). Errors: `precondition` when the directory exists and is not to be, or must not be, replaced.
+ * Checks and writes a bundle, whole or not at all: a directory beside it is filled, flushed and renamed. `force` replaces
+ * an existing bundle with everything in it, its calibration included (it belonged to other weights or another card); when
+ * that fails the old one is put back. Permissions are those that the umask leaves. Errors: `precondition` when the directory exists and is not to be, or must not be, replaced.
  */
 export async function saveBundle(
   directory: string,
@@ -60,25 +60,37 @@ export async function saveBundle(
   checkBundle(directory, card, weights);
   const target = path.resolve(directory);
   const replaces = await checkTarget(target, options.force === true);
-  const bytes = writeSafetensors(weights, { format: 'pt' });
+  const bytes = writeSafetensors(weights, new Map([['format', 'pt']]));
   const parent = path.dirname(target);
   await mkdir(parent, { recursive: true });
-  const temporary = await mkdtemp(path.join(parent, `.${path.basename(target)}.new-`));
+  // mkdtemp makes a private directory; the bundle inside it gets the permissions of any other
+  const workshop = await mkdtemp(path.join(parent, `.${path.basename(target)}.new-`));
+  const made = path.join(workshop, 'bundle');
+  const old = path.join(workshop, 'old');
   try {
-    await writeFlushed(path.join(temporary, WEIGHTS_FILE), bytes);
-    await writeFlushed(path.join(temporary, CARD_FILE), `${JSON.stringify(card, null, 2)}\n`);
-    if (replaces) {
-      const old = await mkdtemp(path.join(parent, `.${path.basename(target)}.old-`));
-      await rename(target, path.join(old, 'bundle'));
-      await rename(temporary, target);
-      await rm(old, { recursive: true });
-    } else {
-      await rename(temporary, target);
+    await mkdir(made);
+    await writeFlushed(path.join(made, WEIGHTS_FILE), bytes);
+    await writeFlushed(path.join(made, CARD_FILE), `${JSON.stringify(card, null, 2)}\n`);
+    if (replaces) await rename(target, old);
+    try {
+      await rename(made, target);
+    } catch (error) {
+      if (replaces) await rename(old, target);
+      throw error;
     }
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    if ((await readdir(workshop)).includes('old')) {
+      throw new Fault('precondition', 'could not be replaced, and the old bundle could not be put back', {
+        field: target,
+        found: (error as Error).message,
+        mend: `The old bundle lies in ${old}: move it back.`,
+        cause: error,
+      });
+    }
+    await rm(workshop, { recursive: true, force: true });
     throw error;
   }
+  await rm(workshop, { recursive: true, force: true });
   return { directory, card, weights, digest: digestOf(bytes) };
 }
 

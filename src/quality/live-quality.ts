@@ -121,16 +121,14 @@ export class LiveQuality {
     const { clock, settings, onSample } = this.#options;
     const negatives = this.#negatives(steps);
     if (settings.share === 0 || negatives < FEWEST_NEGATIVES) return false;
-    const drawn = this.#sampler.draw(clock.nowMs(), negatives);
-    if (drawn === 'passed') return false;
-    const outcome =
-      drawn === 'budget'
-        ? 'budget'
-        : this.#outstanding
-          ? 'outstanding'
-          : this.#reservoir.size < FEWEST_NEGATIVES
-            ? 'few_chunks'
-            : undefined;
+    if (!this.#sampler.draws()) return false;
+    const outcome = this.#outstanding
+      ? 'outstanding'
+      : this.#reservoir.size < FEWEST_NEGATIVES
+        ? 'few_chunks'
+        : this.#sampler.affords(clock.nowMs(), negatives)
+          ? undefined
+          : 'budget';
     if (outcome !== undefined) {
       onSample(outcome);
       return false;
@@ -217,6 +215,7 @@ export class LiveQuality {
       contexts: [{ kind: 'held', held }],
       actions: { values, candidates: drawn.length, steps },
     });
+    this.#sampler.spend(drawn.length);
     const tau = calibration()?.scores.readout.temperature.tau ?? card.tau;
     this.#rows[source].push(clock.nowMs(), infonceRow(positive, this.#energies(raw!, steps), tau));
     return 'taken';

@@ -1,6 +1,6 @@
 /**
  * Which requests are looked at: a share of them, drawn at random, within a budget of chunks a second (a token bucket that
- * holds one second). Pure: time comes in as an argument, chance through `random`.
+ * holds one second, or one sample where that is more). Pure: time comes in as an argument, chance through `random`.
  */
 import type { Random } from '../random.js';
 
@@ -11,28 +11,31 @@ export interface SamplerOptions {
   readonly random: Pick<Random, 'uniform'>;
 }
 
-/** `passed`: not drawn. `budget`: drawn, and the budget is spent. */
-export type Draw = 'taken' | 'passed' | 'budget';
-
 export class Sampler {
   readonly #options: SamplerOptions;
-  #chunks: number;
+  #chunks = 0;
   #filledMs = -Infinity;
 
   constructor(options: SamplerOptions) {
     this.#options = options;
-    this.#chunks = options.chunksPerSecond;
   }
 
-  /** One request that would cost `chunks`. */
-  draw(nowMs: number, chunks: number): Draw {
-    const { share, chunksPerSecond, random } = this.#options;
-    if (random.uniform() >= share) return 'passed';
+  /** Whether one request is among the share. */
+  draws(): boolean {
+    return this.#options.random.uniform() < this.#options.share;
+  }
+
+  /** Whether a sample of `chunks` lies within the budget. Until `spend` it costs nothing. */
+  affords(nowMs: number, chunks: number): boolean {
+    const { chunksPerSecond } = this.#options;
+    const most = Math.max(chunksPerSecond, chunks);
     const earned = ((nowMs - this.#filledMs) / 1000) * chunksPerSecond;
-    this.#chunks = Math.min(chunksPerSecond, this.#chunks + earned);
+    this.#chunks = Math.min(most, this.#chunks + earned);
     this.#filledMs = nowMs;
-    if (this.#chunks < chunks) return 'budget';
+    return this.#chunks >= chunks;
+  }
+
+  spend(chunks: number): void {
     this.#chunks -= chunks;
-    return 'taken';
   }
 }

@@ -16,7 +16,7 @@ import {
 export interface SafetensorsFile {
   readonly path: string;
   readonly header: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: ReadonlyMap<string, string>;
   /** One whole tensor. Errors: unknown name, larger than one buffer, closed. */
   read(name: string): Promise<Tensor>;
   /** Rows `start` to `end` (excluded) of the first axis: [end - start, ...]. Errors: as `read`; no such rows. */
@@ -42,7 +42,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 class OpenSafetensors implements SafetensorsFile {
   readonly path: string;
   readonly header: ReadonlyMap<string, SafetensorsEntry>;
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: ReadonlyMap<string, string>;
   readonly #dataStart: number;
   #handle: FileHandle | undefined;
 

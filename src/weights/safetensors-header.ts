@@ -6,7 +6,7 @@
 import { invalid } from '../errors.js';
 import { byteLength, formatShape, type DType } from '../tensor/tensor.js';
 import { checkName, checkShape } from './shape.js';
-import { asObject, parseStrictJson } from './strict-json.js';
+import { asObject, members, parseJson, strictMembers } from './strict-json.js';
 
 /** Bytes of the length in front of the JSON. */
 export const LENGTH_BYTES = 8;
@@ -41,7 +41,7 @@ export interface SafetensorsEntry {
 export interface SafetensorsHeader {
   /** In the order of the file's header. */
   readonly entries: ReadonlyMap<string, SafetensorsEntry>;
-  readonly metadata: Record<string, string>;
+  readonly metadata: ReadonlyMap<string, string>;
   /** Position of the first data byte in the file. */
   readonly dataStart: number;
 }
@@ -63,18 +63,20 @@ export function readHeaderLength(field: string, prefix: Uint8Array, fileBytes: n
   return Number(length);
 }
 
-function parseMetadata(field: string, value: unknown): Record<string, string> {
-  const object = asObject(value);
-  if (!object) throw invalid(field, 'not an object of strings');
-  for (const [key, text] of Object.entries(object)) {
-    if (typeof text !== 'string')
-      throw invalid(field, 'not a string', { found: `${key.slice(0, 60)}: ${typeof text}` });
+function parseMetadata(field: string, json: string): Map<string, string> {
+  if (!asObject(parseJson(field, json))) throw invalid(field, 'not an object of strings');
+  const metadata = new Map<string, string>();
+  for (const [key, text] of members(field, json)) {
+    const value = parseJson(field, text);
+    if (typeof value !== 'string')
+      throw invalid(field, 'not a string', { found: `${key.slice(0, 60)}: ${typeof value}` });
+    metadata.set(key, value);
   }
-  return object as Record<string, string>;
+  return metadata;
 }
 
-function parseEntry(field: string, value: unknown): SafetensorsEntry {
-  const object = asObject(value);
+function parseEntry(field: string, json: string): SafetensorsEntry {
+  const object = asObject(parseJson(field, json));
   if (!object) throw invalid(field, 'not an object with dtype, shape and data_offsets');
   for (const key of Object.keys(object)) {
     if (key !== 'dtype' && key !== 'shape' && key !== 'data_offsets') {
@@ -143,11 +145,9 @@ function checkLayout(field: string, entries: ReadonlyMap<string, SafetensorsEntr
 
 /** Parses the JSON part of a file of `fileBytes` bytes. Errors name `field` and the tensor. */
 export function parseHeader(field: string, json: Uint8Array, fileBytes: number): SafetensorsHeader {
-  const root = asObject(parseStrictJson(`${field}: header`, json, HEADER_BOUNDS));
-  if (!root) throw invalid(`${field}: header`, 'not a JSON object');
   const entries = new Map<string, SafetensorsEntry>();
-  let metadata: Record<string, string> = {};
-  for (const [name, value] of Object.entries(root)) {
+  let metadata = new Map<string, string>();
+  for (const [name, value] of strictMembers(`${field}: header`, json, HEADER_BOUNDS)) {
     checkName(`${field}: header`, name);
     if (name === METADATA_KEY) metadata = parseMetadata(`${field}: ${METADATA_KEY}`, value);
     else entries.set(name, parseEntry(`${field}: ${name}`, value));
@@ -160,15 +160,20 @@ export function parseHeader(field: string, json: Uint8Array, fileBytes: number):
 /** Length and JSON of a header, padded with spaces so that the data starts at a multiple of 8. */
 export function formatHeader(
   entries: ReadonlyMap<string, SafetensorsEntry>,
-  metadata: Readonly<Record<string, string>>,
+  metadata: ReadonlyMap<string, string>,
 ): Uint8Array {
-  const members = [...entries].map(([name, { dtype, shape, begin, end }]): [string, unknown] => {
+  const written = [...entries].map(([name, { dtype, shape, begin, end }]): [string, string] => {
     if (name === METADATA_KEY) throw invalid(name, 'reserved name, not for a tensor');
-    return [name, { dtype: CODE_OF_DTYPE.get(dtype), shape, data_offsets: [begin, end] }];
+    return [name, JSON.stringify({ dtype: CODE_OF_DTYPE.get(dtype), shape, data_offsets: [begin, end] })];
   });
-  if (Object.keys(metadata).length > 0) members.unshift([METADATA_KEY, metadata]);
   // written member by member: an object would reorder integer-like names
-  const json = `{${members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`;
+  const object = (of: readonly (readonly [string, string])[]): string =>
+    `{${of.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
+  if (metadata.size > 0) {
+    const texts = [...metadata].map(([key, text]) => [key, JSON.stringify(text)] as const);
+    written.unshift([METADATA_KEY, object(texts)]);
+  }
+  const json = object(written);
   const text = new TextEncoder().encode(json);
   const padded = Math.ceil(text.byteLength / 8) * 8;
   if (padded > MAX_HEADER_BYTES) {

@@ -16,7 +16,7 @@ export { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 export function readSafetensors(
   field: string,
   bytes: Uint8Array,
-): { tensors: Map<string, Tensor>; metadata: Record<string, string> } {
+): { tensors: Map<string, Tensor>; metadata: ReadonlyMap<string, string> } {
   const headerBytes = readHeaderLength(field, bytes, bytes.byteLength);
   const json = bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + headerBytes);
   const { entries, metadata, dataStart } = parseHeader(field, json, bytes.byteLength);
@@ -34,7 +34,7 @@ export function readSafetensors(
  */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
-  metadata: Readonly<Record<string, string>> = {},
+  metadata: ReadonlyMap<string, string> = new Map(),
 ): Uint8Array {
   const sorted = [...tensors].sort(
     ([nameA, a], [nameB, b]) =>

@@ -1,6 +1,8 @@
 /**
  * JSON from an untrusted file. `JSON.parse` keeps the last of two equal keys and nests without bound; a header in which
- * readers may disagree about a tensor is refused instead.
+ * readers may disagree about a tensor is refused instead. Nor may names from a file become keys of an object: there
+ * `__proto__` is special, and the parser of V8 13 (Node 24 and 26) reads the key `"\""` as `\` after it has met an object
+ * with the key `\` in that place. So objects of names are Maps, each key parsed by itself.
  */
 import { invalid } from '../errors.js';
 
@@ -50,7 +52,7 @@ function checkKeysAndDepth(field: string, text: string, { maxDepth, maxKeys }: J
         if (++keyCount > maxKeys) {
           throw invalid(field, 'too many JSON keys', { wanted: `at most ${maxKeys}` });
         }
-        const key = parse(field, text.slice(i, end)) as string;
+        const key = parseJson(field, text.slice(i, end)) as string;
         const keys = keysByDepth.at(-1);
         if (keys?.has(key))
           throw invalid(field, 'a key occurs twice', { found: JSON.stringify(key.slice(0, 60)) });
@@ -63,7 +65,8 @@ function checkKeysAndDepth(field: string, text: string, { maxDepth, maxKeys }: J
   }
 }
 
-function parse(field: string, text: string): unknown {
+/** Errors name `field`: not valid JSON. */
+export function parseJson(field: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -74,8 +77,11 @@ function parse(field: string, text: string): unknown {
   }
 }
 
-/** Parses UTF-8 JSON. Errors name `field`: invalid UTF-8 or JSON, more than `bounds` allow, a key that occurs twice. */
-export function parseStrictJson(field: string, bytes: Uint8Array, bounds: JsonBounds): unknown {
+/**
+ * The members of an object in UTF-8 JSON, in order: each name with the JSON text of its value. Errors name `field`:
+ * invalid UTF-8 or JSON, more than `bounds` allow, a key that occurs twice, no object.
+ */
+export function strictMembers(field: string, bytes: Uint8Array, bounds: JsonBounds): Map<string, string> {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -83,12 +89,43 @@ export function parseStrictJson(field: string, bytes: Uint8Array, bounds: JsonBo
     throw invalid(field, 'not valid UTF-8', { cause: error });
   }
   checkKeysAndDepth(field, text, bounds);
-  return parse(field, text);
+  if (!isObject(parseJson(field, text))) throw invalid(field, 'not a JSON object');
+  return members(field, text);
+}
+
+/** The members of an object in JSON text that is known to be valid and without equal keys. */
+export function members(field: string, text: string): Map<string, string> {
+  const found = new Map<string, string>();
+  let depth = 0;
+  let key: string | undefined;
+  let valueStart = 0;
+  const end = (at: number): void => {
+    if (key !== undefined) found.set(key, text.slice(valueStart, at).trim());
+    key = undefined;
+  };
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '"') {
+      const after = endOfString(text, i);
+      if (depth === 1 && key === undefined) {
+        key = parseJson(field, text.slice(i, after)) as string;
+        valueStart = text.indexOf(':', after) + 1;
+      }
+      i = after - 1;
+    } else if (char === '{' || char === '[') depth++;
+    else if (char === '}' || char === ']') {
+      if (depth === 1) end(i);
+      depth--;
+    } else if (char === ',' && depth === 1) end(i);
+  }
+  return found;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The object, or undefined for anything else (array, null, scalar). */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
+  return isObject(value) ? value : undefined;
 }

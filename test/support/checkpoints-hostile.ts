@@ -76,7 +76,7 @@ const pickles: HostileFile[] = [
     says: /state of an object/,
   },
   { name: 'stack underflow', bytes: torch(pkl.POP), says: /empty stack/ },
-  { name: 'pop below a mark', bytes: torch(pkl.NONE, pkl.MARK, pkl.POP), says: /empty stack/ },
+  { name: 'pop below a mark', bytes: torch(pkl.NONE, pkl.NONE, pkl.MARK, pkl.POP), says: /empty stack/ },
   { name: 'SETITEMS without a mark', bytes: torch(pkl.EMPTY_DICT, pkl.raw(0x75)), says: /MARK/ },
   {
     name: 'odd SETITEMS',

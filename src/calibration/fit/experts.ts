@@ -44,13 +44,17 @@ export function expertSample(energies: Float64Array): ExpertSample {
   return { n, values, at_least: atLeast };
 }
 
-/** Conformal p-value of an energy, in (0, 1]. Between kept order statistics the count is the larger neighbour's. */
+/**
+ * Conformal p-value of an energy, in (0, 1]. Between kept order statistics the count is the larger neighbour's; above the
+ * highest it is 0.
+ */
 export function expertPValue({ n, values, at_least }: ExpertSample, energy: number): number {
   const place = lowerBound(values, energy); // first kept value >= energy
   if (values[place] === energy) return (1 + at_least[place]!) / (n + 1);
   if (place === 0) return 1;
+  if (place === values.length) return 1 / (n + 1); // the highest expert is always kept
   // nothing thinned out: the count is exact. Otherwise the larger neighbour's, which errs towards "like an expert"
-  const count = n <= KEPT ? (at_least[place] ?? 0) : at_least[place - 1]!;
+  const count = n <= KEPT ? at_least[place]! : at_least[place - 1]!;
   return (1 + count) / (n + 1);
 }
 

@@ -5,6 +5,12 @@ import { applyCalibration } from '../../../src/calibration/apply.js';
 import { calibrate, evaluateCalibration } from '../../../src/calibration/calibrate.js';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { calibrationData, type CalibrationData } from '../../../src/calibration/data/calibration-data.js';
+import { planNegatives } from '../../../src/calibration/data/negatives.js';
+import { splitRows } from '../../../src/calibration/data/split.js';
+import { collect } from '../../../src/calibration/collect.js';
+import { swapScores } from '../../../src/calibration/metrics/groups.js';
+import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
+import { weightedMean } from '../../../src/calibration/metrics/weighted.js';
 import { renderPage } from '../../../src/calibration/report/html/page.js';
 import { calibrationSchema, type Calibration } from '../../../src/calibration/calibration-schema.js';
 import { summaryText } from '../../../src/calibration/report/tables.js';
@@ -41,6 +47,70 @@ describe('calibrate', () => {
       assert.ok(figure.low! <= figure.value! + 1e-9 || figure === report.reliability.ece_after);
       assert.ok(figure.low! < figure.high!);
     }
+  });
+
+  it('reports on the rows that were not fitted, and on no other', async () => {
+    const data = await syntheticData(310);
+    const calibration = await calibrated(data);
+    const { fit, heldOut, clusters } = splitRows(
+      { rows: data.rows, episode: data.episode, task: data.task },
+      0,
+    );
+    const { tau } = calibration.scores[calibration.better].temperature;
+    const units = new Float64Array(ACTION_DIM).fill(1);
+    const lossOn = async (rows: Int32Array): Promise<number> => {
+      const observations = await collect(data, rows, {
+        engine: engineFor(),
+        card: syntheticCard(),
+        plan: planNegatives(data, syntheticCard(), units, 0),
+        units,
+        clusters,
+        batch: 16,
+        seed: 0,
+        nearDuplicate: 0.1,
+      });
+      const { loss } = infonceRows(observations[calibration.better].groups, tau);
+      return weightedMean(loss, new Float64Array(rows.length).fill(1));
+    };
+    const found = calibration.report.infonce.after.value!;
+    assert.ok(Math.abs(found - (await lossOn(heldOut))) < 1e-12);
+    assert.ok(Math.abs(found - (await lossOn(fit))) > 1e-3, 'the two parts differ');
+    assert.equal(calibration.report.rows, heldOut.length);
+  });
+
+  it('leaves near-duplicates out of the mean energy by step', async () => {
+    const tensors = syntheticTensors(32, 1);
+    tensors.delete('task_id');
+    const actions = new Float32Array(tensors.get('actions')!.bytes.slice().buffer);
+    const size = STEPS * ACTION_DIM;
+    actions.copyWithin(size, 0, size); // row 1 has the chunk of row 0
+    tensors.set('actions', float32Tensor([32, STEPS, ACTION_DIM], actions));
+    const data = await calibrationData([memoryColumns('file', tensors)], syntheticCard());
+    const units = new Float64Array(ACTION_DIM).fill(1);
+    const { readout, ...kept } = await collect(
+      data,
+      Int32Array.from({ length: 32 }, (_, row) => row),
+      {
+        engine: engineFor(),
+        card: syntheticCard({ readout: { kind: 'linear' } }),
+        plan: planNegatives(data, syntheticCard(), units, 0),
+        units,
+        clusters: new Int32Array(32),
+        batch: 32,
+        seed: 0,
+        nearDuplicate: 1e-6,
+      },
+    );
+    assert.equal(kept.leftOut, 2);
+    // the mean over steps of the mean over negatives is the mean of the usable swap energies
+    const swap = swapScores(readout.groups);
+    kept.rows.forEach((_, i) => {
+      const usable = swap.subarray(i * 32, (i + 1) * 32).filter((value) => !Number.isNaN(value));
+      const wanted = usable.reduce((sum, value) => sum + value, 0) / usable.length;
+      const steps = kept.swapSteps.subarray(i * STEPS, (i + 1) * STEPS);
+      const found = steps.reduce((sum, value) => sum + value, 0) / STEPS;
+      assert.ok(Math.abs(found - wanted) < 1e-5, `row ${kept.rows[i]}: ${found} is not ${wanted}`);
+    });
   });
 
   it('p-values of held-out experts keep their level', async () => {

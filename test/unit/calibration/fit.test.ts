@@ -95,6 +95,14 @@ describe('p-values', () => {
     }
   });
 
+  it('of an energy above every expert are the smallest, however large the sample', () => {
+    for (const n of [40, 1024, 5000]) {
+      const sample = expertSample(Float64Array.from({ length: n }, (_, i) => i));
+      assert.equal(expertPValue(sample, n), 1 / (n + 1));
+      assert.equal(expertPValue(sample, n - 1), 2 / (n + 1));
+    }
+  });
+
   it('count exactly in small samples, ties included', () => {
     fc.assert(
       fc.property(

@@ -132,3 +132,15 @@ test('flags are unique and the reference has them all', () => {
   const text = configReference();
   for (const { flag, env } of SETTINGS) assert.ok(text.includes(`\`--${flag}\` | \`${env}\``), flag);
 });
+
+test('a model named __proto__ is refused, not passed over', () => {
+  assert.match(
+    problems(() => loadConfig({ flags: { model: ['__proto__=/srv/m'] } })),
+    /models\.named\.__proto__: not a name/,
+  );
+  const file = yamlFile('models:\n  named:\n    __proto__: /srv/m\n');
+  assert.match(
+    problems(() => loadConfig({ file })),
+    /models\.named\.__proto__: not a name/,
+  );
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Fault } from '../../../src/errors.js';
@@ -299,4 +300,56 @@ test('parameters are counted by shape', () => {
     ),
     13,
   );
+});
+
+test('a bundle that cannot be replaced is still there, with what lay in it', async (t) => {
+  await withDirectory(async (directory) => {
+    const target = path.join(directory, 'model');
+    const { card, weights } = goldenModel('cross_relu_sigmoid');
+    await saveBundle(target, card, weights);
+    await writeFile(path.join(target, 'calibration.json'), '{}');
+    const real = fs.rename;
+    let renames = 0;
+    t.mock.method(fs, 'rename', async (from: string, to: string) => {
+      if (++renames === 2) throw Object.assign(new Error('EIO: no second rename'), { code: 'EIO' });
+      return real(from, to);
+    });
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(
+        saveBundle(target, { ...card, tau: 0.25 }, weights, { force: true }),
+        /no second rename/,
+      );
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
+    assert.equal((await loadBundle(target)).card.tau, card.tau);
+    assert.deepEqual((await readdir(target)).sort(), [
+      'calibration.json',
+      'energy.json',
+      'weights.safetensors',
+    ]);
+    assert.deepEqual(await readdir(directory), ['model'], 'nothing left beside it');
+  });
+});
+
+test('a bundle has the permissions that the umask leaves', async () => {
+  await withDirectory(async (directory) => {
+    const target = path.join(directory, 'model');
+    const ordinary = path.join(directory, 'ordinary');
+    const { card, weights } = goldenModel('cross_relu_sigmoid');
+    await mkdir(ordinary);
+    await writeFile(path.join(ordinary, 'file'), '');
+    for (const force of [false, true]) {
+      await saveBundle(target, card, weights, { force });
+      assert.equal((await stat(target)).mode, (await stat(ordinary)).mode);
+      for (const name of await readdir(target)) {
+        assert.equal(
+          (await stat(path.join(target, name))).mode,
+          (await stat(path.join(ordinary, 'file'))).mode,
+        );
+      }
+    }
+  });
 });

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { seededRandom } from '../../../src/random.js';
 import { LiveQuality, type QualitySettings, type SampleOutcome } from '../../../src/quality/live-quality.js';
 import { smallCard } from '../../support/bundles.js';
+import type { Calibration } from '../../../src/calibration/calibration-schema.js';
 import { settled } from '../../support/fake-clock.js';
 import { bench, inline, work, type Bench } from '../batching/work-builder.js';
 
@@ -17,7 +18,7 @@ interface Live extends Bench {
   score(values: number[], known?: { source: 'expert' | 'executed'; index: number }): Promise<void>;
 }
 
-function live(changes: Partial<QualitySettings> = {}): Live {
+function live(changes: Partial<QualitySettings> = {}, calibration?: Calibration): Live {
   const all = bench({ backgroundGraceMs: 5 });
   const outcomes: SampleOutcome[] = [];
   const quality = new LiveQuality({
@@ -26,7 +27,7 @@ function live(changes: Partial<QualitySettings> = {}): Live {
     clock: all.clock,
     random: seededRandom(1),
     settings: { ...SETTINGS, ...changes },
-    calibration: () => undefined,
+    calibration: () => calibration,
     onSample: (outcome) => outcomes.push(outcome),
   });
   return {
@@ -88,6 +89,55 @@ describe('live quality', () => {
       const { row } = all.quality.figures().find((each) => each.source === source)!;
       assert.equal(row?.positive, 2 + [1, 3, 5][index]!);
     }
+  });
+
+  it('computes the loss at the fitted temperature, and at that of the card without a calibration', async () => {
+    const readout = { temperature: { tau: 7 } };
+    const fitted = {
+      scores: { readout },
+      data: { action_units: [1], near_duplicate: 0.1 },
+    } as unknown as Calibration;
+    for (const [tau, calibration] of [
+      [card.tau, undefined],
+      [7, fitted],
+    ] as const) {
+      const all = live({}, calibration);
+      await fill(all);
+      const done = all.score([12], { source: 'expert', index: 0 });
+      await all.clock.advance(100);
+      await done;
+      const { row } = all.quality.figures().find(({ source }) => source === 'expert')!;
+      const terms = [12, 10, 20, 30, 40].map((value) => Math.exp((12 - value) / tau));
+      const loss = Math.log(terms.reduce((sum, term) => sum + term));
+      assert.ok(Math.abs(row!.loss - loss) < 1e-6, `${row!.loss} is not ${loss} at tau ${tau}`);
+    }
+  });
+
+  it('spends its budget on samples that are taken alone', async () => {
+    const all = live({ chunksPerSecond: 4 });
+    for (let i = 0; i < 30; i++) {
+      // near-duplicates: no sample has negatives left
+      const done = all.score([7]);
+      await all.clock.advance(200);
+      await done;
+    }
+    assert.deepEqual(
+      new Set(all.outcomes),
+      new Set(['few_chunks']),
+      'nothing was scored, so nothing was spent',
+    );
+  });
+
+  it('samples also when a second of budget holds fewer chunks than a sample', async () => {
+    const all = live({ chunksPerSecond: 1, negatives: 4 });
+    for (let i = 0; i < 100; i++) {
+      const done = all.score([10 * i]);
+      await all.clock.advance(200);
+      await done;
+    }
+    const taken = all.outcomes.filter((outcome) => outcome === 'taken').length;
+    // 20 seconds at 1 chunk a second: 5 samples of 4 chunks, and what was saved up before
+    assert.ok(taken >= 4 && taken <= 7, `${taken} taken of ${all.outcomes.length}`);
   });
 
   it('waits out the grace and drops the sample when the engine stays busy', async () => {

@@ -61,32 +61,45 @@ describe('reservoir', () => {
 });
 
 describe('sampler', () => {
-  it('takes its share, and never more than the budget allows', () => {
+  it('takes its share', () => {
     const random = seededRandom(3);
     const sampler = new Sampler({ share: 0.05, chunksPerSecond: 1e9, random });
     let taken = 0;
-    for (let i = 0; i < 20_000; i++) if (sampler.draw(i, 8) === 'taken') taken++;
+    for (let i = 0; i < 20_000; i++) if (sampler.draws()) taken++;
     assert.ok(Math.abs(taken - 1000) < 3.3 * Math.sqrt(20_000 * 0.05 * 0.95), `${taken} of 20000`);
   });
 
-  it('spends at most one second of budget at once and the rate in the long run', () => {
+  it('affords at most one second of budget (one sample, where that is more) at once and the rate in the long run', () => {
     const arbitrary = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 300 });
     fc.assert(
-      fc.property(arbitrary, fc.integer({ min: 1, max: 50 }), (gaps, chunks) => {
+      fc.property(arbitrary, fc.integer({ min: 1, max: 200 }), (gaps, chunks) => {
         const sampler = new Sampler({ share: 1, chunksPerSecond: 50, random: { uniform: () => 0 } });
         let nowMs = 0;
         let spent = 0;
         for (const gap of gaps) {
           nowMs += gap;
-          const draw = sampler.draw(nowMs, chunks);
-          assert.notEqual(draw, 'passed');
-          if (draw === 'taken') spent += chunks;
+          if (sampler.affords(nowMs, chunks)) {
+            assert.ok(sampler.affords(nowMs, chunks), 'asking costs nothing');
+            sampler.spend(chunks);
+            spent += chunks;
+          }
           const sinceFirst = nowMs - gaps[0]!;
-          assert.ok(spent <= 50 + (sinceFirst / 1000) * 50 + 1e-6);
+          assert.ok(spent <= Math.max(50, chunks) + (sinceFirst / 1000) * 50 + 1e-6);
         }
         assert.ok(spent >= chunks, 'the first is always within the budget');
       }),
     );
+  });
+
+  it('samples at its rate when a sample costs more than a second of budget', () => {
+    const sampler = new Sampler({ share: 1, chunksPerSecond: 2, random: { uniform: () => 0 } });
+    let taken = 0;
+    for (let nowMs = 0; nowMs < 60_000; nowMs += 50) {
+      if (!sampler.affords(nowMs, 8)) continue;
+      sampler.spend(8);
+      taken++;
+    }
+    assert.equal(taken, 15, 'one of 8 chunks each 4 seconds');
   });
 
   it('takes nothing at share 0 and everything at share 1', () => {
@@ -94,8 +107,8 @@ describe('sampler', () => {
     const off = new Sampler({ share: 0, chunksPerSecond: 1e9, random });
     const on = new Sampler({ share: 1, chunksPerSecond: 1e9, random });
     for (let i = 0; i < 1000; i++) {
-      assert.equal(off.draw(i, 1), 'passed');
-      assert.equal(on.draw(i, 1), 'taken');
+      assert.ok(!off.draws());
+      assert.ok(on.draws());
     }
   });
 });

@@ -23,7 +23,7 @@ const healthy: Record<string, Uint8Array> = {
       ['a', { dtype: 'float32', shape: [2, 2], bytes: float32Bytes(1, 2, 3, 4) }],
       ['b', { dtype: 'bool', shape: [3], bytes: Uint8Array.of(1, 0, 1) }],
     ]),
-    { made_by: 'a test' },
+    new Map([['made_by', 'a test']]),
   ),
   npz: zipArchive([
     { name: 'a.npy', data: array },

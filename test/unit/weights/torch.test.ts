@@ -59,6 +59,28 @@ describe('torch.save checkpoints', () => {
     );
   });
 
+  it('recalls what MEMOIZE stored, in the order of storing', async () => {
+    const [MEMOIZE, SETITEMS] = [pkl.raw(0x94), pkl.raw(0x75)];
+    const second = tensorOp({ ...spec, offset: 1, shape: [1] });
+    const tensors = await read(
+      ...[
+        pkl.EMPTY_DICT,
+        MEMOIZE,
+        pkl.MARK,
+        pkl.text('a'),
+        MEMOIZE,
+        tensor,
+        MEMOIZE,
+        pkl.text('b'),
+        second,
+        MEMOIZE,
+      ],
+      ...[pkl.text('c'), pkl.get(2), pkl.text('d'), pkl.get(3), SETITEMS],
+    );
+    assert.deepEqual([...floats32(tensors.get('c')!.bytes)], [5, 6]);
+    assert.deepEqual([...floats32(tensors.get('d')!.bytes)], [6]);
+  });
+
   it('takes parameters for their tensors', async () => {
     const parameter = pkl.call(
       pkl.global('torch._utils', '_rebuild_parameter'),
