@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { Tensor as OrtTensor } from 'onnxruntime-node';
 import { singleGraph } from '../src/energy/single-graph.js';
 import type { EngineBatch } from '../src/engine/engine.js';
-import { createSession, type SessionOptions } from '../src/engine/sessions.js';
+import { Runtime } from '../src/engine/runtime.js';
 import { startEngine } from '../src/engine/start.js';
 import { Graph } from '../src/graph/graph.js';
 import { matmul } from '../src/graph/ops.js';
@@ -45,8 +45,8 @@ function quietMs(rounds: readonly number[]): number {
   return quantile(rounds, 0.25);
 }
 
-function sessionOptions(threads: number): SessionOptions {
-  return { provider: 'cpu', precision: 'float32', threads, deviceId: 0 };
+function runtimeOf(threads: number): Runtime {
+  return new Runtime({ provider: 'cpu', threads, deviceId: 0 });
 }
 
 function peakMiB(): number {
@@ -95,7 +95,7 @@ async function bareProduct(macs: number, threads: number): Promise<() => Promise
   const g = new Graph('bare');
   const w = g.constant('w', [inner, BARE_WIDTH], randomFloats(inner * BARE_WIDTH, 1));
   g.output('y', matmul(g, g.input('x', 'float32', ['M', inner]), w));
-  const session = await createSession(g, sessionOptions(threads));
+  const session = await runtimeOf(threads).prepare(g);
   const x = new OrtTensor('float32', randomFloats(rows * inner, 2), [rows, inner]);
   return async () => {
     const startMs = performance.now();
@@ -107,7 +107,7 @@ async function bareProduct(macs: number, threads: number): Promise<() => Promise
 /** Milliseconds of the report's way: every pair its own copy of the context, through the exported single graph. */
 async function replicated(pairs: NonNullable<EngineRow['replicated']>, threads: number): Promise<number> {
   const { card, weights } = benchModel(size);
-  const session = await createSession(singleGraph(card, weights, size.steps), sessionOptions(threads));
+  const session = await runtimeOf(threads).prepare(singleGraph(card, weights, size.steps));
   const contexts = Array.from({ length: pairs.contexts }, (_, i) =>
     toFloat32('hidden', randomContext(size, 'bfloat16', i + 1)),
   );

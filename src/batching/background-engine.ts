@@ -3,7 +3,8 @@
  * smallest pieces that make sense, one context or as many chunks as a background batch may hold, and each piece waits
  * until nobody else wants the real engine. It is the engine that scores live requests, so the energies are the same.
  */
-import type { Engine, EngineBatch, EngineResult, Outcome, ScoreItem } from '../engine/engine.js';
+import type { Engine, EngineBatch, EngineResult, ScoreItem } from '../engine/engine.js';
+import type { Outcome } from '../engine/outcome.js';
 import { Fault, toFault } from '../errors.js';
 import { DEFAULT_BACKGROUND_BUDGET } from './defaults.js';
 import type { Scheduler } from './scheduler.js';

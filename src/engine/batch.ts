@@ -2,10 +2,11 @@
 import { performance } from 'node:perf_hooks';
 import { Fault } from '../errors.js';
 import { encodeContexts } from './encode.js';
-import type { EngineBatch, EngineResult, Outcome } from './engine.js';
+import type { EngineBatch, EngineResult } from './engine.js';
 import { discard } from './memory.js';
+import { done, failed, type Outcome } from './outcome.js';
 import { scoreItems } from './score.js';
-import { done, failed, type EncodedContext, type LoadedModel } from './stages.js';
+import type { EncodedContext, LoadedModel } from './stages.js';
 
 export class BatchRunner {
   private readonly slots = new Map<number, EncodedContext>();

@@ -9,8 +9,8 @@ import { BatchRunner } from './batch.js';
 import { Scratch } from './memory.js';
 import type { EngineInfo, Provider, TokenDType } from './engine.js';
 import type { WorkerStart } from './protocol.js';
+import { Runtime } from './runtime.js';
 import { createSessions } from './sessions.js';
-import type { LoadedModel } from './stages.js';
 
 /** Tokens of the warm-up context: enough that a provider's kernels, not its launches, decide a comparison. */
 const WARM_UP_TOKENS = 128;
@@ -83,14 +83,6 @@ async function openProvider(
 ): Promise<Opened> {
   const missing = missingParts(provider);
   if (missing) throw new Error(missing);
-  const sessions = await createSessions(graphs, { provider, precision, threads, deviceId });
-  const runner = new BatchRunner({
-    card,
-    graphs,
-    sessions,
-    precision,
-    scratch: new Scratch(),
-  } satisfies LoadedModel);
   const info: EngineInfo = {
     provider,
     precision,
@@ -98,11 +90,14 @@ async function openProvider(
     threads,
     bytesPerToken: graphs.contextNames.length * graphs.contextWidth * BYTES_PER_ELEMENT.float32,
   };
+  const runtime = new Runtime({ provider, threads, deviceId });
   try {
+    const sessions = await createSessions(runtime, graphs, precision);
+    const runner = new BatchRunner({ card, graphs, sessions, precision, scratch: new Scratch() });
     const warmMs = await warmUp(runner, card);
-    return { device: { runner, info, release: () => sessions.release() }, warmMs };
+    return { device: { runner, info, release: () => runtime.release() }, warmMs };
   } catch (error) {
-    await sessions.release();
+    await runtime.release();
     throw error;
   }
 }

@@ -5,10 +5,12 @@ import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import { TOKEN_ELEMENT } from '../energy/tokens.js';
-import type { EncodeItem, Outcome, Precision, TokenDType } from './engine.js';
+import type { EncodeItem, Precision, TokenDType } from './engine.js';
 import type { Scratch } from './memory.js';
-import { float32, runInto, type Sessions } from './sessions.js';
-import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
+import { done, failed, type Outcome } from './outcome.js';
+import { float32 } from './runtime.js';
+import type { Sessions } from './sessions.js';
+import { firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
 /** Tokens in one run: past a thousand a token gets no cheaper, and the widened input stays at 16 MiB for D 4096. */
 export const MAX_TOKENS_PER_RUN = 1024;
@@ -110,8 +112,7 @@ async function encodeRun(
     inverseStd: scratch.watched('token_inverse_std', total),
     rowSum: scratch.watched('row_sum', total),
   };
-  await runInto(
-    sessions.encode[dtype],
+  await sessions.encode[dtype].runInto(
     { tokens: tokenTensor(dtype, tokens, card.state_dim) },
     {
       ...named(names, (index) => float32(out.context[index]!, [total, contextWidth])),
@@ -146,7 +147,7 @@ async function layOut(
   const memory = matrices.map(({ length }) => new Float32Array(length));
   const heads = names.map((name) => `${name}_heads`);
   const tensors = named(heads, (index) => float32(memory[index]!, shape));
-  await runInto(sessions.layOut, feeds, tensors);
+  await sessions.layOut.runInto(feeds, tensors);
   const bytes = memory.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return { tensors, memory: memory.map(({ buffer }) => buffer), bytes };
 }

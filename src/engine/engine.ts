@@ -3,6 +3,7 @@
  * with the sessions of one model on one device; encoded contexts stay there, addressed by slots that the caller chooses.
  */
 import type { Fault } from '../errors.js';
+import type { Outcome } from './outcome.js';
 
 /** Formats in which context tokens may arrive; float16 and bfloat16 widen exactly inside the engine. */
 export type TokenDType = 'float32' | 'float16' | 'bfloat16';
@@ -40,9 +41,6 @@ export interface EngineBatch {
   /** Forgotten last. */
   readonly release: readonly number[];
 }
-
-export type Outcome<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
 
 export interface EngineResult {
   /** One an `encode` item: bytes that the encoded context holds. */

@@ -2,7 +2,8 @@
 import { Fault, type FaultKind } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { EngineBatch, EngineInfo, EngineResult, Outcome, Precision, Provider } from './engine.js';
+import type { EngineBatch, EngineInfo, EngineResult, Precision, Provider } from './engine.js';
+import type { Outcome } from './outcome.js';
 
 export interface WorkerStart {
   readonly card: ModelCard;

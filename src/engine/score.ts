@@ -3,9 +3,10 @@
  * only in `attend`. A matrix is one item with several contexts: its queries are computed once.
  */
 import { invalid, toFault, type Fault } from '../errors.js';
-import type { Outcome, ScoreItem } from './engine.js';
-import { float32, runInto } from './sessions.js';
-import { done, failed, firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
+import type { ScoreItem } from './engine.js';
+import { done, failed, type Outcome } from './outcome.js';
+import { float32 } from './runtime.js';
+import { firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
 /** Steps in one run of the query and head graphs: bounds the packed activations to 4 MiB a tensor at h 512. */
 export const MAX_STEPS_PER_RUN = 2048;
@@ -158,8 +159,7 @@ async function runQueries(
   const rows = total / card.action_dim; // G * H
   const queries = scratch.floats('query', rows * graphs.queryWidth);
   const rowSums = scratch.watched('query_row_sum', rows);
-  await runInto(
-    sessions.query,
+  await sessions.query.runInto(
     {
       actions: float32(actions, [total / width, steps, card.action_dim]),
       positions: float32(positions, [steps, positions.length / steps]),
@@ -190,13 +190,12 @@ async function runPairs(
       steps,
       queryWidth,
     ]);
-    await runInto(sessions.attend, { query, ...context.tensors }, { attended: target });
+    await sessions.attend.runInto({ query, ...context.tensors }, { attended: target });
     row += steps;
   }
   const raws = scratch.watched('raw', rows);
   const rowSums = scratch.watched('attended_row_sum', rows);
-  await runInto(
-    sessions.head,
+  await sessions.head.runInto(
     { attended: float32(attended, [rows, attendedWidth]) },
     { raw: float32(raws, [rows]), row_sum: float32(rowSums, [rows]) },
   );

@@ -3,7 +3,7 @@ import type { Tensor as OrtTensor } from 'onnxruntime-node';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
-import type { Outcome, Precision } from './engine.js';
+import type { Precision } from './engine.js';
 import type { Scratch } from './memory.js';
 import type { Sessions } from './sessions.js';
 
@@ -25,14 +25,6 @@ export interface EncodedContext {
   /** What the tensors hold, and nothing else. */
   readonly memory: readonly ArrayBuffer[];
   readonly bytes: number;
-}
-
-export function failed(fault: Fault): { readonly ok: false; readonly fault: Fault } {
-  return { ok: false, fault };
-}
-
-export function done<T>(value: T): Outcome<T> {
-  return { ok: true, value };
 }
 
 /** A non-finite value met at `stage` for one item; `where` says which token, candidate, step or dim. */

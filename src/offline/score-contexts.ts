@@ -3,8 +3,8 @@
  * calibration and of the doctor. Each context is encoded once, into the slot of its place in the list, whatever is
  * asked of it; every slot taken is given back, also when something fails.
  */
-import type { Engine, EncodeItem, Outcome, ScoreItem } from '../engine/engine.js';
-import { Fault } from '../errors.js';
+import type { Engine, EncodeItem, ScoreItem } from '../engine/engine.js';
+import { valueOf } from '../engine/outcome.js';
 import { visibleCount } from '../model/mask.js';
 
 /**
@@ -119,16 +119,4 @@ function scoreGroups(items: readonly OfflineItem[]): Piece[][] {
     }
   }
   return groups;
-}
-
-function valueOf<T>(outcome: Outcome<T>, where: string): T {
-  if (outcome.ok) return outcome.value;
-  const { kind, summary, field, found, wanted, mend } = outcome.fault;
-  throw new Fault(kind, summary, {
-    field: field === undefined ? where : `${where}: ${field}`,
-    ...(found === undefined ? {} : { found }),
-    ...(wanted === undefined ? {} : { wanted }),
-    ...(mend === undefined ? {} : { mend }),
-    cause: outcome.fault,
-  });
 }

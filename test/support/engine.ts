@@ -2,6 +2,7 @@
 import { BatchRunner } from '../../src/engine/batch.js';
 import type { Engine, EncodeItem, ScoreItem, TokenDType } from '../../src/engine/engine.js';
 import { Scratch } from '../../src/engine/memory.js';
+import { Runtime } from '../../src/engine/runtime.js';
 import { createSessions } from '../../src/engine/sessions.js';
 import { energyGraphs } from '../../src/energy/graphs.js';
 import type { ModelCard } from '../../src/model/card.js';
@@ -58,12 +59,13 @@ export async function withRunner<T>(
 ): Promise<T> {
   const graphs = energyGraphs(model.card, model.weights);
   const precision = 'float32';
-  const sessions = await createSessions(graphs, { provider: 'cpu', precision, threads: 1, deviceId: 0 });
+  const runtime = new Runtime({ provider: 'cpu', threads: 1, deviceId: 0 });
   try {
+    const sessions = await createSessions(runtime, graphs, precision);
     return await use(
       new BatchRunner({ card: model.card, graphs, sessions, precision, scratch: new Scratch() }),
     );
   } finally {
-    await sessions.release();
+    await runtime.release();
   }
 }

@@ -1,0 +1,93 @@
+/**
+ * ONNX Runtime on one device: any `Graph` becomes a program, and the program runs. It knows nothing of energy models; what
+ * scores (`sessions.ts`), differentiates or trains stands on top of it. A run blocks the thread that calls it, so whoever
+ * serves clients keeps a runtime in a worker.
+ */
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Graph } from '../graph/graph.js';
+import { writeOnnx } from '../graph/onnx.js';
+import type { Provider } from './engine.js';
+
+export interface RuntimeDevice {
+  readonly provider: Provider;
+  /** Threads of each program's pool. */
+  readonly threads: number;
+  /** CUDA device. */
+  readonly deviceId: number;
+}
+
+/**
+ * How long a thread of a program's pool stays awake for its next operator, microseconds. Every program has a pool of its
+ * own, whose threads by default spin on through the gap between two runs and take the cores from the pool that computes,
+ * from the gRPC thread and from whatever else the machine does: asleep there, a busy two-core machine was three to four
+ * times faster. But waking for each operator costs half a millisecond a request. So a program of many small operators
+ * waits a little longer (`SMALL`) than one of few large ones (`LARGE`), whose waiting others would pay for.
+ */
+export const AWAKE_US = { LARGE: 20, SMALL: 60 } as const;
+
+/** By the names of a graph's inputs or outputs. */
+export type Tensors = Readonly<Record<string, OrtTensor>>;
+
+/** One graph on the device. */
+export interface Program {
+  /** Runs with the outputs written into the given memory. */
+  runInto(feeds: Tensors, outputs: Tensors): Promise<void>;
+  /** Runs with outputs in memory of their own. */
+  run(feeds: Tensors): Promise<Tensors>;
+}
+
+export class Runtime {
+  readonly #sessions: InferenceSession[] = [];
+
+  constructor(readonly device: RuntimeDevice) {}
+
+  /** Rejects with the runtime's own words when the device cannot run the graph. */
+  async prepare(graph: Graph, awakeUs: number = AWAKE_US.SMALL): Promise<Program> {
+    const session = await InferenceSession.create(writeOnnx(graph), {
+      executionProviders: [this.#provider(graph)],
+      intraOpNumThreads: this.device.threads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: String(awakeUs) } } },
+    });
+    this.#sessions.push(session);
+    return {
+      async runInto(feeds, outputs) {
+        await session.run(feeds, outputs);
+      },
+      run: (feeds) => session.run(feeds),
+    };
+  }
+
+  /** Ends every program that was prepared. */
+  async release(): Promise<void> {
+    for (const session of this.#sessions.splice(0)) await session.release();
+  }
+
+  #provider(graph: Graph): InferenceSession.ExecutionProviderConfig {
+    const { provider, deviceId } = this.device;
+    switch (provider) {
+      case 'cuda':
+        return { name: 'cuda', deviceId };
+      case 'webgpu': {
+        const forceCpuNodeNames = readsFloat16(graph);
+        return forceCpuNodeNames.length > 0 ? { name: 'webgpu', forceCpuNodeNames } : 'webgpu';
+      }
+      case 'cpu':
+        return 'cpu';
+    }
+  }
+}
+
+/** Nodes that read float16. Shaders may do so only on devices with `shader-f16`, which the runtime finds out too late. */
+function readsFloat16(graph: Graph): string[] {
+  return graph.nodes
+    .filter(({ inputs }) => inputs.some((value) => value?.dtype === 'float16'))
+    .map(({ name }) => name);
+}
+
+export function float32(values: Float32Array, dims: readonly number[]): OrtTensor {
+  return new OrtTensor('float32', values, dims);
+}
