@@ -3,7 +3,7 @@
  * request must be answered or refused, none lost, and memory must be flat. Prints what was measured; exit code 1 if not.
  */
 import { parseArgs } from 'node:util';
-import { EnergyClient } from '../src/client/client.js';
+import { EnergyClient } from '../src/client/energy-client.js';
 import { summarize } from '../src/client/latency.js';
 import { overload, SERVE_BUNDLED } from '../test/support/load.js';
 import { startServerProcess } from '../test/support/server-process.js';

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
-import { EnergyClient } from '../src/client/client.js';
+import { EnergyClient } from '../src/client/energy-client.js';
 import { loadConfig } from '../src/config/load.js';
 import { startEngine } from '../src/engine/start.js';
 import { startServer } from '../src/grpc/server.js';

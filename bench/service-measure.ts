@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { EnergyClient } from '../src/client/client.js';
+import type { EnergyClient } from '../src/client/energy-client.js';
 import { summarize, type LatencySummary } from '../src/client/latency.js';
 import type { Engine, EngineBatch } from '../src/engine/engine.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';

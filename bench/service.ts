@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { EnergyClient } from '../src/client/client.js';
+import { EnergyClient } from '../src/client/energy-client.js';
 import { startEngine } from '../src/engine/start.js';
 import { saveBundle } from '../src/model/bundle.js';
 import { benchModel, REFERENCE_SIZE } from './random-model.js';

@@ -1,7 +1,7 @@
 /** The soak's traffic: callers of every kind at once, for as long as they are told, and what became of each call. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, credentials, Metadata, status as Code } from '@grpc/grpc-js';
-import { EnergyClient } from '../src/client/client.js';
+import { EnergyClient } from '../src/client/energy-client.js';
 import { ClientContext } from '../src/client/kept-context.js';
 import type { RandomRequests } from '../src/client/random-requests.js';
 import { toFault, type FaultKind } from '../src/errors.js';

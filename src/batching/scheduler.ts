@@ -75,14 +75,14 @@ export class Scheduler {
     void options.engine.failed.then((fault) => this.#fail(engineFault(fault)));
   }
 
-  /** Works that wait, background included. */
+  /** Requests that wait; background work stands behind them all and is not counted. */
   get queueDepth(): number {
-    return this.#queue.count + this.#background.count;
+    return this.#queue.count;
   }
 
-  /** Memory that waiting works hold. */
+  /** Memory that they hold. */
   get queueBytes(): number {
-    return this.#queue.bytes + this.#background.bytes;
+    return this.#queue.bytes;
   }
 
   /** Visible tokens, action steps and contexts that wait. */
@@ -218,7 +218,8 @@ export class Scheduler {
       if (!this.#startNext(nowMs)) break;
     }
     this.#setTimer();
-    if (this.#draining && this.queueDepth === 0 && this.#inFlight.size === 0) this.#endDrain();
+    if (this.#draining && this.#queue.count + this.#background.count === 0 && this.#inFlight.size === 0)
+      this.#endDrain();
   }
 
   /** Starts one batch; false when there is nothing to start. */

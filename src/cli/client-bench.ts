@@ -1,7 +1,7 @@
 /** `action-energy client bench`: open-loop load on a server, and the latencies that callers would see. */
 import process from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { EnergyClient } from '../client/client.js';
+import type { EnergyClient } from '../client/energy-client.js';
 import { summarize, type LatencySummary } from '../client/latency.js';
 import { runOpenLoop, type OpenLoopResult } from '../client/open-loop.js';
 import { randomRequests, type RequestShape } from '../client/random-requests.js';

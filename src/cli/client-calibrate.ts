@@ -1,7 +1,7 @@
 /** `action-energy client calibrate|evaluate DATA...`: what the commands without `client` do, by a running server. */
 import { Command } from 'commander';
 import { openCalibrationData } from '../calibration/data/calibration-data.js';
-import type { EnergyClient } from '../client/client.js';
+import type { EnergyClient } from '../client/energy-client.js';
 import type { CalibrationUpload } from '../client/calibration.js';
 import type { Figure__Output } from '../generated/action_energy/v1/Figure.js';
 import type { KeyFigures__Output } from '../generated/action_energy/v1/KeyFigures.js';

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { CallSettings } from '../client/call.js';
-import { EnergyClient } from '../client/client.js';
+import { EnergyClient } from '../client/energy-client.js';
 import { invalid } from '../errors.js';
 import { parseCount } from './score-flags.js';
 

@@ -1,6 +1,6 @@
 /** `action-energy client health`: is the server serving, and which models. The exit code tells a script. */
 import { Command } from 'commander';
-import type { EnergyClient, HealthStatus } from '../client/client.js';
+import type { EnergyClient, HealthStatus } from '../client/energy-client.js';
 import type { Model__Output } from '../generated/action_energy/v1/Model.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { EXIT_CODES, formatTable, printJson } from './output.js';

@@ -1,6 +1,6 @@
 /** Scores a data file on a server: the same results as `offline/score-file.ts` computes here. */
 import type { CallSettings } from '../client/call.js';
-import type { EnergyClient } from '../client/client.js';
+import type { EnergyClient } from '../client/energy-client.js';
 import { ClientContext } from '../client/kept-context.js';
 import { contextMessage, tensorMessage } from '../client/messages.js';
 import type { DataContext, ScoreData } from '../data/score-data.js';

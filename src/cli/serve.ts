@@ -14,7 +14,7 @@ import { serverCredentials } from '../grpc/transport/credentials.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import type { EngineStarter } from '../serving/served-model.js';
 import { startServer, type RunningServer } from '../grpc/server.js';
-import { TokenStore } from '../serving/tokens.js';
+import { TokenStore } from '../serving/token-store.js';
 
 /** Beyond the drain bound, for what does not stop by itself: the process then exits all the same. */
 const HARD_STOP_MS = 2_000;

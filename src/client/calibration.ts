@@ -8,7 +8,7 @@ import type { CalibrationHeader } from '../generated/action_energy/v1/Calibratio
 import type { CalibrationRows } from '../generated/action_energy/v1/CalibrationRows.js';
 import type { Tensor as TensorMessage } from '../generated/action_energy/v1/Tensor.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { encodeFloat32 } from '../wire/tensor.js';
+import { encodeFloat32 } from '../wire/tensor-message.js';
 import type { CallSettings, UnaryMethod } from './call.js';
 import { faultOfError } from './faults.js';
 

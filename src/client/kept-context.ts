@@ -7,7 +7,7 @@ import type { InlineContext } from '../generated/action_energy/v1/InlineContext.
 import type { ScoreActionsRequest } from '../generated/action_energy/v1/ScoreActionsRequest.js';
 import type { ScoreActionsResponse__Output } from '../generated/action_energy/v1/ScoreActionsResponse.js';
 import type { CallSettings } from './call.js';
-import type { EnergyClient } from './client.js';
+import type { EnergyClient } from './energy-client.js';
 
 export interface KeepOptions {
   /** Model name; empty: the server's default. */

@@ -22,7 +22,7 @@ import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
 import { rpcMetricsInterceptor } from './transport/rpc-metrics.js';
 import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
-import { TokenStore } from '../serving/tokens.js';
+import { TokenStore } from '../serving/token-store.js';
 import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
 
 export interface ServerParts {

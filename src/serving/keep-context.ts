@@ -1,7 +1,7 @@
 /** Contexts that are encoded once and scored many times: kept, and forgotten before their lease ends. */
 import type { KeptContext } from '../batching/context-cache.js';
 import { Fault } from '../errors.js';
-import { checkedId, checkedInline, type InlineInput } from './inputs.js';
+import { checkedId, checkedInline, type InlineInput } from './checked-inputs.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import { submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';

@@ -4,7 +4,13 @@ import { invalid } from '../errors.js';
 import type { Pool } from '../model/card.js';
 import { energiesFromRaw, type Score } from '../model/energy.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { checkedActions, checkedContext, checkedPool, checkedTau, type ContextInput } from './inputs.js';
+import {
+  checkedActions,
+  checkedContext,
+  checkedPool,
+  checkedTau,
+  type ContextInput,
+} from './checked-inputs.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';

@@ -18,7 +18,7 @@ import {
   checkedPool,
   checkedTau,
   type ContextInput,
-} from './inputs.js';
+} from './checked-inputs.js';
 import type { Answered } from './model-calibration.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { after, before, describe, test } from 'node:test';
 import { Metadata, status as Code } from '@grpc/grpc-js';
-import { EnergyClient } from '../../src/client/client.js';
+import { EnergyClient } from '../../src/client/energy-client.js';
 import { Fault } from '../../src/errors.js';
 import type { ScoreActionsRequest } from '../../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { contract } from '../../src/wire/contract.js';

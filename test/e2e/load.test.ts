@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
-import { EnergyClient } from '../../src/client/client.js';
+import { EnergyClient } from '../../src/client/energy-client.js';
 import { Fault } from '../../src/errors.js';
 import { bundledRequests, overload, SERVE_BUNDLED } from '../support/load.js';
 import { startServerProcess, type ServerProcess } from '../support/server-process.js';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus } from 'node:os';
 import path from 'node:path';
-import { EnergyClient } from '../../src/client/client.js';
+import { EnergyClient } from '../../src/client/energy-client.js';
 import { contextMessage } from '../../src/client/messages.js';
 import type { InlineContext } from '../../src/generated/action_energy/v1/InlineContext.js';
 import { saveBundle } from '../../src/model/bundle.js';

@@ -350,6 +350,17 @@ describe('what Calibrate refuses', () => {
     assert.match(error.details, /actions.*\[8, 7, 8\].*7/);
   });
 
+  it('a row that the engine refuses, by its field', async () => {
+    const list = messages();
+    const { hidden } = list[1]!.rows!;
+    const bad = Buffer.from(hidden!.data as Buffer);
+    bad.writeUInt16LE(0x7fc0, 0); // NaN in bfloat16
+    list[1] = { rows: { ...list[1]!.rows, hidden: { ...hidden!, data: bad } } };
+    const error = await failure(sendCalibration(service.client, Calibrate, list));
+    assert.equal(error.code, Code.INVALID_ARGUMENT, error.details);
+    assert.match(badField(error) ?? '', /^row 0: hidden/);
+  });
+
   it('keeps rows with ragged contexts apart', async () => {
     const mask = data.get('pad_mask')!;
     const hidden = data.get('hidden')!;

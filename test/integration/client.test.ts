@@ -1,8 +1,9 @@
 /** The typed client against a real server: answers, faults as the server threw them, deadlines, retries, kept contexts. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { Server, ServerCredentials, status as Code, Metadata } from '@grpc/grpc-js';
-import { EnergyClient } from '../../src/client/client.js';
+import { EnergyClient } from '../../src/client/energy-client.js';
 import { ClientContext } from '../../src/client/kept-context.js';
 import { Fault, type FaultKind } from '../../src/errors.js';
 import { callStatus } from '../../src/grpc/transport/status.js';
@@ -47,6 +48,13 @@ describe('EnergyClient', () => {
   after(async () => {
     client.close();
     await service.close();
+  });
+
+  test('a signal that outlives its calls keeps none of their listeners', async () => {
+    const { signal } = new AbortController();
+    await client.score({ inline, candidates }, { signal });
+    await faultOf(client.score({ inline }, { signal }));
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
   test('scores, keeps, drops, makes a matrix, lists models, tells health', async () => {

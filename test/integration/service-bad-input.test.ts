@@ -15,12 +15,14 @@ import {
   call,
   failure,
   goldenContext,
+  goldenRequest,
   serveGolden,
   tensorMessage,
   type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
+const GLOBAL = 'global_silu_half_square';
 const inputs = goldenTensors(CASE, 'inputs');
 const actions = tensorMessage(inputs.get('actions')!);
 const inline = goldenContext(inputs, 0);
@@ -323,5 +325,25 @@ describe('wrong input', () => {
       { numRuns: 300 },
     );
     assert.equal((await call(client, contract.energy.ScoreActions, good)).energies.length, actions.shape![0]);
+  });
+
+  test('a global_context model takes no mask, of either kind', async () => {
+    const service = await serveGolden([GLOBAL]);
+    try {
+      const one = goldenRequest(GLOBAL);
+      const { hidden: vector } = one.inline;
+      const padMask = zeros('BOOL', 1, 1);
+      for (const [mask, field] of [
+        [{ padMask }, 'inline.pad_mask'],
+        [{ maskPieces: { numPatches: 0 } }, 'inline.mask_pieces'],
+      ] as const) {
+        const request = { ...one, inline: { hidden: vector!, ...mask } };
+        const error = await failure(call(service.client, contract.energy.ScoreActions, request));
+        check(error, Code.INVALID_ARGUMENT, field);
+      }
+      await call(service.client, contract.energy.ScoreActions, { ...one, inline: { hidden: vector! } });
+    } finally {
+      await service.close();
+    }
   });
 });

@@ -1,6 +1,6 @@
 /** Requests of the bundled model for tests and long runs that put a server under load. */
 import { fileURLToPath } from 'node:url';
-import type { EnergyClient } from '../../src/client/client.js';
+import type { EnergyClient } from '../../src/client/energy-client.js';
 import { randomRequests, type RandomRequests } from '../../src/client/random-requests.js';
 import { runOpenLoop, type OpenLoopResult } from '../../src/client/open-loop.js';
 import { readMetrics, residentBytes, type ServerProcess } from './server-process.js';

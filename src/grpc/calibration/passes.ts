@@ -16,7 +16,7 @@ import type { Scope } from '../../serving/scope.js';
 import { modelOf } from '../../serving/submit.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Parsed } from '../../wire/request.js';
-import { versionInForce } from '../admin/models.js';
+import { versionInForce } from '../admin/model-methods.js';
 import { decodePassOptions, keyFigures } from './figures-message.js';
 import { decodeRows } from './rows-message.js';
 

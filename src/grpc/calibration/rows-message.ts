@@ -2,7 +2,7 @@
 import { invalid } from '../../errors.js';
 import type { CalibrationRows__Output } from '../../generated/action_energy/v1/CalibrationRows.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { decodeTensor } from '../../wire/tensor.js';
+import { decodeTensor } from '../../wire/tensor-message.js';
 
 /** Columns that travel as tensors: field of the message, name in files, axes. */
 export const TENSOR_COLUMNS = [

@@ -5,7 +5,7 @@ import { checkedCount, matrixRequest } from '../../serving/matrix.js';
 import type { Scope } from '../../serving/scope.js';
 import { modelWithRoom, type ServingParts } from '../../serving/submit.js';
 import type { Parsed } from '../../wire/request.js';
-import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor.js';
+import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeContext, decodePool, decodeScore } from './inputs-message.js';
 
 export async function energyMatrix(

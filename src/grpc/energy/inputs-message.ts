@@ -1,4 +1,4 @@
-/** What scoring takes, from messages: contexts, pools, scores. Checks by themselves only; the model's are `serving/inputs`. */
+/** What scoring takes, from messages: contexts, pools, scores. Checks by themselves only; the model's are `serving/checked-inputs`. */
 import { invalid } from '../../errors.js';
 import type { Context__Output } from '../../generated/action_energy/v1/Context.js';
 import type { InlineContext__Output } from '../../generated/action_energy/v1/InlineContext.js';
@@ -6,8 +6,8 @@ import type { Pool__Output } from '../../generated/action_energy/v1/Pool.js';
 import type { Score__Output } from '../../generated/action_energy/v1/Score.js';
 import type { ModelCard, Pool } from '../../model/card.js';
 import type { Score } from '../../model/energy.js';
-import type { ContextInput, InlineInput } from '../../serving/inputs.js';
-import { decodeFloatTensor, decodeTensor } from '../../wire/tensor.js';
+import type { ContextInput, InlineInput } from '../../serving/checked-inputs.js';
+import { decodeFloatTensor, decodeTensor } from '../../wire/tensor-message.js';
 
 /** The axes of chunks, for error texts. */
 export function chunkAxes(card: ModelCard): string {

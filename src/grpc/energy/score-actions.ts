@@ -7,7 +7,7 @@ import { scoreRequest, type ScoreAnswer, type ScoreRequest } from '../../serving
 import type { Scope } from '../../serving/scope.js';
 import { modelWithRoom, type ServingParts } from '../../serving/submit.js';
 import type { Parsed } from '../../wire/request.js';
-import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor.js';
+import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeInline, decodePool, decodeScore } from './inputs-message.js';
 import { keptMessage } from './kept-contexts.js';
 

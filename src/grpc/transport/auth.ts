@@ -2,7 +2,7 @@
 import type { Metadata, ServerInterceptingCall } from '@grpc/grpc-js';
 import { Fault } from '../../errors.js';
 import type { Caller } from '../../serving/scope.js';
-import type { TokenStore } from '../../serving/tokens.js';
+import type { TokenStore } from '../../serving/token-store.js';
 import type { MethodRule } from './method-rule.js';
 
 /**

@@ -10,7 +10,7 @@ import { systemClock } from '../../batching/clock.js';
 import { toFault, type Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { ServedModel } from '../../serving/served-model.js';
-import type { TokenStore } from '../../serving/tokens.js';
+import type { TokenStore } from '../../serving/token-store.js';
 import { authenticate } from './auth.js';
 import { logEnd, type Callers } from './call-scope.js';
 import { methodName, type MethodRules } from './method-rule.js';

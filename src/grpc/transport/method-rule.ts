@@ -1,5 +1,5 @@
 /** What the transport must know of a method before it reads a message; `src/grpc/methods.ts` is the table of them. */
-import type { Permission } from '../../serving/tokens.js';
+import type { Permission } from '../../serving/token-store.js';
 
 export interface MethodRule {
   /** What a token must permit; `any`: any token; `none`: no token at all. */

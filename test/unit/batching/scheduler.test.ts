@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { Fault } from '../../../src/errors.js';
 import { settled } from '../../support/fake-clock.js';
@@ -275,5 +276,34 @@ describe('scheduler', () => {
     for (const one of all) await assert.rejects(one, kind('unavailable'));
     await clock.advance(100);
     assert.equal(clock.pending, 0);
+  });
+
+  it('counts waiting requests alone, not background work, and still drains both', async () => {
+    const { scheduler, clock } = bench();
+    const all = [
+      scheduler.submit(work()),
+      scheduler.submit(work({ priority: 'background' })),
+      scheduler.submit(work()),
+    ];
+    assert.equal(scheduler.queueDepth, 1);
+    assert.equal(scheduler.queueBytes, 48);
+    const drained = scheduler.drain();
+    await clock.advance(500);
+    assert.equal((await Promise.all(all)).length, 3);
+    await drained;
+  });
+
+  it('leaves no listener on a signal, however its works end', async () => {
+    const { scheduler, clock } = bench();
+    const { signal } = new AbortController();
+    const ends = [
+      scheduler.submit(work({ signal })),
+      scheduler.submit(work({ signal, deadlineMs: 5 })),
+      scheduler.submit(work({ signal, contexts: [inline(5, 13)] })), // poisoned
+    ].map((end) => end.catch(() => undefined));
+    assert.equal(getEventListeners(signal, 'abort').length, 3);
+    await clock.advance(500);
+    await Promise.all(ends);
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 });

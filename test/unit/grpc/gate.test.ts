@@ -1,17 +1,21 @@
 /** A real gRPC server whose models' queues are full or not as the test says. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import http2 from 'node:http2';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Client, credentials, Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
 import type { Server, ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { queueFault } from '../../../src/batching/refusals.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
-import { ruleOf } from '../../../src/grpc/methods.js';
+import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods.js';
 import type { Callers } from '../../../src/grpc/transport/call-scope.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
-import { bindTcp, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
+import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const { ScoreActions, GetModel } = contract.energy;
@@ -83,11 +87,11 @@ describe('the gate', () => {
     metrics.rejections.reset();
   });
 
-  const send = (path: string): Promise<ServiceError | undefined> =>
+  const send = (method: string, by = client, bytes = 100_000): Promise<ServiceError | undefined> =>
     new Promise((resolve) => {
       const same = (bytes: Buffer): Buffer => bytes;
       const end = (error: ServiceError | null): void => resolve(error ?? undefined);
-      client.makeUnaryRequest(path, same, same, Buffer.alloc(100_000), new Metadata(), {}, end);
+      by.makeUnaryRequest(method, same, same, Buffer.alloc(bytes), new Metadata(), {}, end);
     });
   const rejected = async (): Promise<object[]> =>
     (await metrics.rejections.get()).values.map(({ labels, value }) => ({ ...labels, value }));
@@ -138,6 +142,45 @@ describe('the gate', () => {
     full.add('two');
     assert.equal((await send(ScoreActions.path))?.code, Code.RESOURCE_EXHAUSTED);
     assert.deepEqual(await rejected(), [{ model: '', reason: 'queue_full', value: 1 }]);
+  });
+
+  test('two connections to a Unix socket are two callers', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'action-energy-gate-'));
+    const socket = path.join(directory, 'grpc.sock');
+    await bindUnix(server, socket);
+    asked.length = 0;
+    const own = { 'grpc.use_local_subchannel_pool': 1 };
+    const callers = [1, 2].map(() => new Client(`unix:${socket}`, credentials.createInsecure(), own));
+    try {
+      for (const each of callers) assert.equal(await send(ScoreActions.path, each), undefined);
+      assert.equal(await send(ScoreActions.path, callers[0]), undefined);
+      assert.match(asked[0] ?? '', /^peer:unix:\d+$/);
+      assert.notEqual(asked[1], asked[0]);
+      assert.equal(asked[2], asked[0]);
+    } finally {
+      for (const each of callers) each.close();
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  test('nobody is served past the gate', async () => {
+    const open = createGrpcServer(OPTIONS, []);
+    const parts = {
+      calls: new CallsUnderWay(),
+      callers: new WeakMap(),
+      models: { states: [] },
+      metrics,
+      log: pino({ enabled: false }),
+    };
+    addMethods(open, parts as unknown as HandlerParts);
+    const port = await bindTcp(open, { host: '127.0.0.1', port: 0 }, ServerCredentials.createInsecure());
+    const stranger = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    try {
+      assert.equal((await send(contract.energy.ListModels.path, stranger, 0))?.code, Code.INTERNAL);
+    } finally {
+      stranger.close();
+      open.forceShutdown();
+    }
   });
 
   test('what needs no queue is never refused', async () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Fault } from '../../../src/errors.js';
-import { TokenStore } from '../../../src/serving/tokens.js';
+import { TokenStore } from '../../../src/serving/token-store.js';
 import { temporaryFile } from '../../support/temporary-file.js';
 
 const TOKEN = 'correct-horse-battery';

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
 import type { Tensor__Output } from '../../../src/generated/action_energy/v1/Tensor.js';
-import { decodeFloatTensor, decodeTensor, encodeFloat32 } from '../../../src/wire/tensor.js';
+import { decodeFloatTensor, decodeTensor, encodeFloat32 } from '../../../src/wire/tensor-message.js';
 
 const BYTES = { FLOAT32: 4, FLOAT16: 2, BFLOAT16: 2, BOOL: 1 } as const;
 
