@@ -2,6 +2,7 @@
  * Does the energy rise with the size of the noise? Row i holds the energies of one chunk at growing noise,
  * sigma_0 = 0 < sigma_1 < ...; the noise of a row is one draw scaled, so only its size changes.
  */
+import { meanRanks } from './ranks.js';
 
 /** Spearman's rank correlation of energy and noise size by row; a row of equal energies has none: 0. [n] */
 export function noiseCorrelations(energies: Float64Array, levels: number): Float64Array {
@@ -34,17 +35,4 @@ export function monotonicityViolations(energies: Float64Array, levels: number): 
     }
   }
   return out;
-}
-
-/** Ranks from 1; ties share their mean. */
-function meanRanks(values: Float64Array): Float64Array {
-  return values.map((value) => {
-    let lower = 0;
-    let equal = 0;
-    for (const other of values) {
-      if (other < value) lower++;
-      else if (other === value) equal++;
-    }
-    return lower + (equal + 1) / 2;
-  });
 }

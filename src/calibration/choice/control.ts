@@ -1,0 +1,228 @@
+/**
+ * The control: what would the robot have paid for the energy's pick, beside a random pick, the policy's first, the consensus
+ * and the oracle, all with the same candidates in the same contexts? Differences are paired by row, intervals by episode.
+ */
+import type { Score } from '../../model/energy.js';
+import { CONSENSUS_RULES, ENERGY_RULES } from '../../selection/rules.js';
+import { expertPValue, type ExpertSample } from '../fit/experts.js';
+import { intervals, real, share, type Statistic, type WeightedValues } from '../metrics/intervals.js';
+import { meanRanks } from '../metrics/ranks.js';
+import { weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
+import { reportFigure, type ReportFigure } from '../report/report-schema.js';
+import { levelsOf, pickCosts, scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';
+import { CHOICE_SCORES, type ChoiceFit, type ChoiceReport } from './choice-schema.js';
+import { applyGate, baselineCosts } from './gate.js';
+
+export interface ControlOptions {
+  readonly better: Score;
+  /** Temperature of the better score, for the corrected one. */
+  readonly tau: number;
+  /** Experts of the better score, for p-values. */
+  readonly experts: ExpertSample;
+  readonly gates: ChoiceFit['gates'];
+}
+
+/** Rules as the report names them; `gated` is the better score's pick behind its gate. */
+export type ControlRule = string;
+
+/** Errors: none; what is not defined is null. */
+export function controlReport(table: CandidateTable, options: ControlOptions): ChoiceReport {
+  const { better, gates } = options;
+  const levels = levelsOf(table.width);
+  const costs = ruleCosts(table, options);
+  const last = levels.length - 1;
+  const atMost = (rule: string): Float64Array => column(costs.get(rule)!, levels.length, last);
+  const [random, first, consensus, oracle] = ['random', 'first', 'consensus', 'oracle'].map(atMost);
+  const gains = [...costs.keys()]
+    .filter((rule) => !['random', 'first', 'oracle'].includes(rule))
+    .map((rule) => {
+      const own = atMost(rule);
+      const figures = intervals(table.clusters, {
+        over_random: real(meanDifference(random!, own)),
+        over_first: real(meanDifference(first!, own)),
+        over_consensus: real(meanDifference(consensus!, own)),
+        regret_recovered: real(recovered(random!, own, oracle!)),
+      });
+      return {
+        rule,
+        over_random: reportFigure(figures.over_random[0]!),
+        over_first: reportFigure(figures.over_first[0]!),
+        over_consensus: reportFigure(figures.over_consensus[0]!),
+        regret_recovered: reportFigure(figures.regret_recovered[0]!),
+      };
+    });
+  const ones = new Float64Array(table.rows).fill(1);
+  const curve = weightedColumnMeans(costs.get(better)!, levels.length, ones);
+  const peak = curve.indexOf(Math.min(...curve));
+  const one = (statistic: Statistic): ReportFigure =>
+    reportFigure(intervals(table.clusters, { figure: statistic }).figure[0]!);
+  const corrected = costs.get('corrected');
+  return {
+    cost: table.costKind,
+    rows: table.rows,
+    candidates: table.width,
+    levels,
+    decisive: one(share(mean(decisiveRows(table)))),
+    curves: [...costs].map(([rule, values]) => ({
+      rule,
+      costs: intervals(table.clusters, {
+        curve: real((w) => weightedColumnMeans(values, levels.length, w)),
+      }).curve.map(reportFigure),
+    })),
+    gains,
+    rank_correlation: CHOICE_SCORES.flatMap((score) => {
+      const scores = scoresOf(table, score, better, options.tau);
+      return scores === undefined
+        ? []
+        : [{ score, value: one(real(mean(rankCorrelations(scores, table.cost, table.width)))) }];
+    }),
+    peak: {
+      candidates: levels[peak]!,
+      loss_at_most: one(
+        real(meanDifference(atMost(better), column(costs.get(better)!, levels.length, peak))),
+      ),
+    },
+    corrected_gain:
+      corrected === undefined
+        ? null
+        : one(real(meanDifference(atMost(better), column(corrected, levels.length, last)))),
+    readout_loss: one(real(meanDifference(atMost('readout'), atMost('logit')))),
+    gates: CHOICE_SCORES.flatMap((score) => {
+      const gate = gates[score];
+      return gate === null ? [] : [gateReport(table, score, gate, options)];
+    }),
+  };
+}
+
+/** Cost of each rule's pick at each level, [n, levels]. */
+export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<ControlRule, Float64Array> {
+  const { rows, width, cost } = table;
+  const { better, tau, experts, gates } = options;
+  const levels = levelsOf(width);
+  const spread = (values: Float64Array): Float64Array =>
+    Float64Array.from({ length: rows * levels.length }, (_, i) => values[Math.floor(i / levels.length)]!);
+  const means = Float64Array.from({ length: rows }, (_, row) => {
+    const own = cost.subarray(row * width, (row + 1) * width);
+    return own.reduce((sum, value) => sum + value, 0) / width;
+  });
+  const costs = new Map<ControlRule, Float64Array>([
+    ['random', spread(means)],
+    ['first', spread(baselineCosts(table))],
+    ['readout', pickCosts(table, table.scores.readout)],
+    ['logit', pickCosts(table, table.scores.logit)],
+    // high p is good; experts' p-values are steps, so many candidates tie
+    [
+      'p_value',
+      pickCosts(
+        table,
+        table.scores[better].map((energy) => -expertPValue(experts, energy)),
+      ),
+    ],
+  ]);
+  const corrected = scoresOf(table, 'corrected', better, tau);
+  if (corrected !== undefined) costs.set('corrected', pickCosts(table, corrected));
+  for (const rule of [...CONSENSUS_RULES, ...ENERGY_RULES.filter((name) => name !== 'energy')]) {
+    costs.set(rule, table.rules.get(`${better}/${rule}`)!);
+  }
+  const gate = gates[better];
+  if (gate !== null) {
+    const gated = levels.map(
+      (n) =>
+        applyGate(table, table.scores[better], { ...gate, candidates: Math.min(n, gate.candidates) }).cost,
+    );
+    costs.set(
+      'gated',
+      Float64Array.from({ length: rows * levels.length }, (_, i) => {
+        const level = i % levels.length;
+        return gated[level]![(i - level) / levels.length]!;
+      }),
+    );
+  }
+  return costs.set('oracle', pickCosts(table, cost));
+}
+
+function gateReport(
+  table: CandidateTable,
+  score: ChoiceScore,
+  gate: NonNullable<ChoiceFit['gates'][ChoiceScore]>,
+  { better, tau }: ControlOptions,
+): ChoiceReport['gates'][number] {
+  const { chosen, harm, cost } = applyGate(table, scoresOf(table, score, better, tau)!, gate);
+  const figures = intervals(table.clusters, {
+    coverage: share(mean(chosen)),
+    harm: share(mean(harm)),
+    gain: real(meanDifference(baselineCosts(table), cost)),
+  });
+  return {
+    score,
+    margin: gate.margin,
+    candidates: gate.candidates,
+    coverage: reportFigure(figures.coverage[0]!),
+    harm: reportFigure(figures.harm[0]!),
+    worst_task: worstTask(table, harm),
+    gain: reportFigure(figures.gain[0]!),
+  };
+}
+
+function worstTask(
+  { tasks, clusters }: CandidateTable,
+  harm: Float64Array,
+): ChoiceReport['gates'][number]['worst_task'] {
+  if (tasks === undefined || new Set(tasks).size < 2) return null;
+  const all = [...new Set(tasks)].map((task) => {
+    const rows = Int32Array.from(tasks.keys()).filter((row) => tasks[row] === task);
+    const own = Float64Array.from(rows, (row) => harm[row]!);
+    const figure = intervals(
+      rows.map((row) => clusters[row]!),
+      { harm: share(mean(own)) },
+    ).harm[0]!;
+    return { task, rows: rows.length, harm: reportFigure(figure) };
+  });
+  return all.reduce((worst, each) => (each.harm.value! > worst.harm.value! ? each : worst));
+}
+
+/** Spearman's correlation of scores and costs by row; NaN where all costs are equal, 0 where all scores are. [n] */
+export function rankCorrelations(scores: Float64Array, costs: Float64Array, width: number): Float64Array {
+  return Float64Array.from({ length: costs.length / width }, (_, row) => {
+    const a = meanRanks(scores.subarray(row * width, (row + 1) * width));
+    const b = meanRanks(costs.subarray(row * width, (row + 1) * width));
+    const middle = (width + 1) / 2;
+    let [both, ofA, ofB] = [0, 0, 0];
+    for (let i = 0; i < width; i++) {
+      both += (a[i]! - middle) * (b[i]! - middle);
+      ofA += (a[i]! - middle) ** 2;
+      ofB += (b[i]! - middle) ** 2;
+    }
+    if (ofB === 0) return NaN;
+    return ofA === 0 ? 0 : both / Math.sqrt(ofA * ofB);
+  });
+}
+
+function decisiveRows({ rows, width, cost }: CandidateTable): Float64Array {
+  return Float64Array.from({ length: rows }, (_, row) =>
+    cost.subarray(row * width, (row + 1) * width).some((value) => value !== cost[row * width]) ? 1 : 0,
+  );
+}
+
+function column(values: Float64Array, columns: number, index: number): Float64Array {
+  return Float64Array.from({ length: values.length / columns }, (_, row) => values[row * columns + index]!);
+}
+
+function mean(values: Float64Array): WeightedValues {
+  return (weights) => [weightedMean(values, weights)];
+}
+
+/** Mean of `a` less `b`; NaN where a row lacks either. */
+function meanDifference(a: Float64Array, b: Float64Array): WeightedValues {
+  return mean(a.map((value, row) => value - b[row]!));
+}
+
+/** (random - own) / (random - oracle), of means; NaN where nothing can be gained. */
+function recovered(random: Float64Array, own: Float64Array, oracle: Float64Array): WeightedValues {
+  const gained = random.map((value, row) => value - own[row]!);
+  const possible = random.map((value, row) => value - oracle[row]!);
+  return (weights) => {
+    const most = weightedMean(possible, weights);
+    return [most > 0 ? weightedMean(gained, weights) / most : NaN];
+  };
+}
