@@ -5,12 +5,13 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Command, Option } from 'commander';
 import { Fault, invalid } from '../errors.js';
+import { modelTensors } from '../importing/model-tensors.js';
 import { describeWeights } from '../model/architecture.js';
 import { saveBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { bundleFromCheckpoint, MissingDeclarations, type Declared } from '../model/declare.js';
 import { parameterCount, type Weights } from '../model/weights.js';
-import { readCheckpoint } from '../weights/checkpoint.js';
+import { readTensors } from '../weights/checkpoint.js';
 import {
   actionsOf,
   parseInteger,
@@ -28,6 +29,7 @@ interface ImportFlags extends DeclarationFlags {
   output: string;
   name?: string;
   prefix?: string;
+  key?: string;
   force?: true;
   json?: true;
 }
@@ -76,6 +78,10 @@ export function importCommand(): Command {
     )
     .option('--dim-names <names>', 'names of the action dims, by comma', parseNames)
     .option('--name <name>', 'name of the model (default: name of the output directory)')
+    .option(
+      '--key <key>',
+      'dict of a .pt file that is the state dict, when it is not found (a.b: two levels)',
+    )
     .option('--prefix <prefix>', 'take only the keys below this prefix, and strip it')
     .option('--force', 'replace an existing bundle with everything in it')
     .option('--json', 'print JSON')
@@ -84,7 +90,11 @@ export function importCommand(): Command {
 }
 
 async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> {
-  const tensors = withPrefix(await readCheckpoint(checkpoint), flags.prefix, checkpoint);
+  const leftOut: string[] = [];
+  const onLeftOut = (what: string): void => void leftOut.push(what);
+  const { key, prefix } = flags;
+  const saved = await readTensors(checkpoint, { ...(key !== undefined && { key }), onLeftOut });
+  const tensors = modelTensors(checkpoint, saved, { ...(prefix !== undefined && { prefix }), onLeftOut });
   const declared = await declaredBy(flags, checkpoint, tensors);
   let bundle: { readonly card: ModelCard; readonly weights: Weights };
   try {
@@ -97,7 +107,7 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
   const advice = adviceFor(card);
   const parameters = parameterCount(weights);
   if (flags.json) {
-    printJson({ directory: flags.output, card, parameters, digest, advice });
+    printJson({ directory: flags.output, card, parameters, digest, left_out: leftOut, advice });
     return;
   }
   process.stdout.write(
@@ -105,23 +115,11 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
       JSON.stringify(card, null, 2),
       '',
       `wrote ${flags.output}: ${card.architecture}, ${formatCount(parameters)} parameters, sha256 ${digest}`,
+      ...leftOut.map((what) => `left out: ${what}`),
       ...advice.map((line) => `note: ${line}`),
       '',
     ].join('\n'),
   );
-}
-
-/** Keys below `prefix`, without it. Errors: none has it. */
-function withPrefix(tensors: Weights, prefix: string | undefined, checkpoint: string): Weights {
-  if (prefix === undefined) return tensors;
-  const below = [...tensors].filter(([name]) => name.startsWith(prefix));
-  if (below.length === 0) {
-    throw invalid('--prefix', 'no key starts with it', {
-      found: `${tensors.size} keys in ${checkpoint}, the first "${[...tensors.keys()][0] ?? ''}"`,
-      wanted: `keys that start with "${prefix}"`,
-    });
-  }
-  return new Map(below.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
 }
 
 async function declaredBy(flags: ImportFlags, checkpoint: string, tensors: Weights): Promise<Declared> {

@@ -7,6 +7,7 @@ import { byteLength, formatShape, type DType, type Tensor } from '../tensor/tens
 import { type Archive } from './archive.js';
 import { parseNpyHeader } from './npy-header.js';
 import { checkShape } from './shape.js';
+import { gather } from './strided.js';
 
 export const NPY_MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const SUFFIX = '.npy';
@@ -36,7 +37,7 @@ function mendFor(descr: string): string {
   return 'Convert it: array.astype(numpy.float32).';
 }
 
-/** One array as a view of `bytes` (not copied). Errors name `field`. */
+/** One array; a view of `bytes`, but for Fortran order, which is copied into row-major order. Errors name `field`. */
 export function readNpy(field: string, bytes: Uint8Array): Tensor {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = buffer[VERSION_OFFSET];
@@ -69,11 +70,6 @@ export function readNpy(field: string, bytes: Uint8Array): Tensor {
     });
   }
   const sizes = checkShape(`${field}: shape`, dtype, shape);
-  if (fortranOrder) {
-    throw invalid(field, 'stored in Fortran order', {
-      mend: 'Save it again: numpy.ascontiguousarray(array).',
-    });
-  }
   const wanted = byteLength(dtype, sizes);
   if (buffer.length - dataStart !== wanted) {
     throw invalid(field, 'byte length does not match shape and dtype', {
@@ -81,7 +77,11 @@ export function readNpy(field: string, bytes: Uint8Array): Tensor {
       wanted: `${wanted} bytes for ${dtype} ${formatShape(sizes)}`,
     });
   }
-  return { dtype, shape: sizes, bytes: bytes.subarray(dataStart) };
+  const data = bytes.subarray(dataStart);
+  if (!fortranOrder || sizes.length < 2) return { dtype, shape: sizes, bytes: data };
+  // the first axis is the densest one
+  const strides = sizes.map((_, axis) => sizes.slice(0, axis).reduce((product, size) => product * size, 1));
+  return { dtype, shape: sizes, bytes: gather({ dtype, offset: 0, shape: sizes, strides }, data) };
 }
 
 /** The arrays of an .npz archive by name (without `.npy`). Errors name `field` and the array. */

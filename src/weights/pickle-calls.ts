@@ -6,6 +6,8 @@ import { invalid, type Fault } from '../errors.js';
 import {
   PickleDict,
   PickleGlobal,
+  PickleList,
+  PickleOpaque,
   PickleTuple,
   StorageRef,
   TensorRef,
@@ -57,11 +59,23 @@ function rebuildTensor(field: string, args: readonly PickleValue[]): TensorRef {
   return new TensorRef(storage, offset, shape, strides);
 }
 
+/** What stands for an object of a harmless class; its arguments are dropped, but containers can still be filled. */
+export function harmless(name: string): PickleValue {
+  if (name === 'collections.defaultdict' || /^(__builtin__|builtins)\.dict$/.test(name))
+    return new PickleDict();
+  if (/^(__builtin__|builtins)\.list$/.test(name)) return new PickleList();
+  return new PickleOpaque(name);
+}
+
 /** The value of `callable(*args)`. Errors name `field` and the callable: not callable, arguments of another kind. */
 export function callKnown(field: string, callable: PickleValue, args: PickleValue): PickleValue {
-  if (!(callable instanceof PickleGlobal) || typeof callable.name !== 'string') {
+  if (
+    !(callable instanceof PickleGlobal) ||
+    (typeof callable.name !== 'string' && 'storage' in callable.name)
+  ) {
     throw invalid(field, 'a pickle calls what cannot be called', { found: typeName(callable) });
   }
+  if (typeof callable.name !== 'string') return harmless(callable.name.harmless);
   if (!(args instanceof PickleTuple)) throw wrongArguments(field, callable.name, [args]);
   const items = args.items;
   const [first] = items;
@@ -89,15 +103,20 @@ export function callKnown(field: string, callable: PickleValue, args: PickleValu
   throw wrongArguments(field, callable.name, items);
 }
 
-/** The storage of a persistent id `('storage', type, key, location, elements)`. Errors name `field`. */
+/**
+ * The storage of a persistent id `('storage', type, key, location, elements)`; files of before PyTorch 1.6 have a sixth
+ * part, None but for views. Errors name `field`.
+ */
 export function storageOf(field: string, id: PickleValue): StorageRef {
   const items = id instanceof PickleTuple ? id.items : [];
-  const [kind, type, key, , elements] = items;
+  const [kind, type, key, , elements, view = null] = items;
   if (
-    items.length !== 5 ||
+    (items.length !== 5 && items.length !== 6) ||
+    view !== null ||
     kind !== 'storage' ||
     !(type instanceof PickleGlobal) ||
     typeof type.name === 'string' ||
+    !('storage' in type.name) ||
     typeof key !== 'string' ||
     key.length > MAX_KEY_LENGTH ||
     typeof elements !== 'number' ||

@@ -14,6 +14,11 @@ export class PickleDict {
   readonly entries = new Map<PickleValue, PickleValue>();
 }
 
+/** An object of a harmless class: known by its name, never made. What a pickle puts into it is dropped. */
+export class PickleOpaque {
+  constructor(readonly name: string) {}
+}
+
 /** A global that the reader knows; calling it is done by the reader itself. */
 export class PickleGlobal {
   constructor(readonly name: KnownGlobal) {}
@@ -49,6 +54,7 @@ export type PickleValue =
   | PickleList
   | PickleDict
   | PickleGlobal
+  | PickleOpaque
   | StorageRef
   | TensorRef;
 
@@ -75,14 +81,84 @@ const CALLABLE = [
   '__builtin__.bytes',
 ] as const;
 
-type KnownGlobal = (typeof CALLABLE)[number] | { readonly storage: DType };
+/**
+ * What training loops put beside a state dict: settings, paths, counters, random states. None of them is made or called
+ * here; each becomes a `PickleOpaque` of that name and is left out.
+ */
+const HARMLESS: ReadonlySet<string> = new Set(
+  [
+    ['argparse', 'Namespace'],
+    ['types', 'SimpleNamespace'],
+    ['collections', 'Counter', 'defaultdict', 'deque'],
+    ['datetime', 'date', 'datetime', 'time', 'timedelta', 'timezone'],
+    ...['pathlib', 'pathlib._local'].map((module) => [
+      module,
+      ...['Path', 'PosixPath', 'PurePath', 'PurePosixPath', 'PureWindowsPath', 'WindowsPath'],
+    ]),
+    ...['__builtin__', 'builtins'].map((module) => [
+      module,
+      ...[
+        'bool',
+        'bytearray',
+        'complex',
+        'dict',
+        'float',
+        'frozenset',
+        'int',
+        'list',
+        'object',
+        'range',
+        'set',
+      ],
+      ...['slice', 'str', 'tuple'],
+    ]),
+    ['copy_reg', '_reconstructor'],
+    ['copyreg', '_reconstructor'],
+    [
+      'numpy',
+      'dtype',
+      'ndarray',
+      'bool_',
+      'float16',
+      'float32',
+      'float64',
+      'int8',
+      'int16',
+      'int32',
+      'int64',
+      'uint8',
+    ],
+    ...['numpy.core', 'numpy._core'].flatMap((module) => [
+      [`${module}.multiarray`, '_reconstruct', 'scalar'],
+      [`${module}.numeric`, '_frombuffer'],
+    ]),
+    [
+      'torch',
+      'bfloat16',
+      'bool',
+      'device',
+      'float16',
+      'float32',
+      'float64',
+      'int8',
+      'int16',
+      'int32',
+      'int64',
+      'uint8',
+    ],
+    ['torch.torch_version', 'TorchVersion'],
+  ].flatMap(([module, ...names]) => names.map((name) => `${module}.${name}`)),
+);
 
-/** The global of a dotted name, undefined for one that is not on the list: everything that is not a tensor or container. */
+type KnownGlobal = (typeof CALLABLE)[number] | { readonly storage: DType } | { readonly harmless: string };
+
+/** The global of a dotted name, undefined for one that is neither a tensor, nor a container, nor harmless. */
 export function knownGlobal(name: string): PickleGlobal | undefined {
   const callable = CALLABLE.find((known) => known === name);
   if (callable !== undefined) return new PickleGlobal(callable);
   const storage = STORAGE_DTYPE.get(name);
-  return storage === undefined ? undefined : new PickleGlobal({ storage });
+  if (storage !== undefined) return new PickleGlobal({ storage });
+  return HARMLESS.has(name) ? new PickleGlobal({ harmless: name }) : undefined;
 }
 
 /** A value's type in Python's words, for messages. Never looks inside a container: pickles may hold themselves. */
@@ -93,6 +169,7 @@ export function typeName(value: PickleValue): string {
   if (value instanceof PickleList) return 'list';
   if (value instanceof PickleDict) return 'dict';
   if (value instanceof PickleGlobal) return 'global';
+  if (value instanceof PickleOpaque) return value.name;
   if (value instanceof StorageRef) return 'storage';
   if (value instanceof TensorRef) return 'tensor';
   switch (typeof value) {

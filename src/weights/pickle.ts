@@ -1,16 +1,20 @@
 /**
  * A restricted reader of Python pickles (protocols 2 to 5, as `torch.save` writes them): a stack machine that builds
- * plain data and containers and executes nothing. A global that is not on the list of `pickle-values.ts` is refused by
- * name where it is mentioned, called or not. Opcodes: Python's `Lib/pickletools.py`.
+ * plain data and containers and executes nothing. Objects of harmless classes are left out; a global that is not on the
+ * lists of `pickle-values.ts` is refused by name where it is mentioned, called or not. Opcodes: Python's
+ * `Lib/pickletools.py`.
  */
 import { invalid, type Fault } from '../errors.js';
-import { callKnown, storageOf } from './pickle-calls.js';
+import { callKnown, harmless, storageOf } from './pickle-calls.js';
 import { PickleCursor } from './pickle-cursor.js';
 import {
   knownGlobal,
   PickleDict,
+  PickleGlobal,
   PickleList,
+  PickleOpaque,
   PickleTuple,
+  StorageRef,
   typeName,
   type PickleValue,
 } from './pickle-values.js';
@@ -31,18 +35,21 @@ class PickleMachine {
   /** Stack heights at which a MARK stands. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
+  readonly #storages: StorageRef[] = [];
 
   constructor(field: string, bytes: Uint8Array) {
     this.#field = field;
     this.#cursor = new PickleCursor(field, bytes);
   }
 
-  run(): PickleValue {
+  run(): Pickled {
     if (this.#cursor.uint8() !== 0x80) throw this.#refused('pickle without a protocol number');
     this.#protocol();
     for (let operations = 0; operations < MAX_OPERATIONS; operations++) {
       const opcode = this.#cursor.uint8();
-      if (opcode === STOP) return this.#pop();
+      if (opcode === STOP) {
+        return { value: this.#pop(), byteLength: this.#cursor.position, storages: this.#storages };
+      }
       this.#execute(opcode);
     }
     throw this.#refused('pickle too long', { wanted: `at most ${MAX_OPERATIONS} operations` });
@@ -94,6 +101,7 @@ class PickleMachine {
 
   #append(items: readonly PickleValue[]): void {
     const list = this.#peek();
+    if (list instanceof PickleOpaque) return;
     if (!(list instanceof PickleList))
       throw this.#refused('pickle appends to what is not a list', { found: typeName(list) });
     for (const item of items) list.items.push(item);
@@ -101,19 +109,37 @@ class PickleMachine {
 
   #setItems(items: readonly PickleValue[]): void {
     const dict = this.#peek();
+    if (dict instanceof PickleOpaque) return;
     if (!(dict instanceof PickleDict))
       throw this.#refused('pickle sets items of what is not a dict', { found: typeName(dict) });
     if (items.length % 2 !== 0) throw this.#refused('pickle sets a key without a value');
     for (let i = 0; i < items.length; i += 2) dict.entries.set(items[i]!, items[i + 1]!);
   }
 
-  /** Attributes are allowed where torch sets them, on a state dict (`_metadata`), and left out. */
+  /** Attributes are left out; they are allowed on a state dict (`_metadata`) and on what is left out itself. */
   #build(): void {
     const state = this.#pop();
     const target = this.#peek();
+    if (target instanceof PickleOpaque) return;
     if (!(target instanceof PickleDict) || !(state instanceof PickleDict)) {
       throw this.#refused('pickle sets the state of an object', { found: typeName(target), mend: RESAVE });
     }
+  }
+
+  /** `cls.__new__(cls, *args)` of a harmless class. */
+  #newObject(): void {
+    this.#pop(); // arguments
+    const cls = this.#pop();
+    if (!(cls instanceof PickleGlobal) || typeof cls.name === 'string' || !('harmless' in cls.name)) {
+      throw this.#refused('pickle makes an object', { found: typeName(cls), mend: RESAVE });
+    }
+    this.#push(harmless(cls.name.harmless));
+  }
+
+  #storage(id: PickleValue): void {
+    const storage = storageOf(this.#field, id);
+    this.#storages.push(storage);
+    this.#push(storage);
   }
 
   #global(module: PickleValue, name: PickleValue): void {
@@ -127,7 +153,7 @@ class PickleMachine {
         'pickle refers to a global that is not a tensor or container; it was not executed',
         {
           found: dotted,
-          wanted: 'tensors, numbers, strings, lists, tuples and dicts',
+          wanted: 'tensors, plain data, and settings such as Namespace, Path or numpy scalars',
           mend: RESAVE,
         },
       );
@@ -190,6 +216,7 @@ class PickleMachine {
       case 0x42: // BINBYTES
         return this.#push(cursor.bytes(cursor.uint32()));
       case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
         return this.#push(cursor.bytes(cursor.uint64()));
       case 0x29: // EMPTY_TUPLE
         return this.#tuple(0);
@@ -240,7 +267,20 @@ class PickleMachine {
       case 0x62: // BUILD
         return this.#build();
       case 0x51: // BINPERSID
-        return this.#push(storageOf(this.#field, this.#pop()));
+        return this.#storage(this.#pop());
+      case 0x81: // NEWOBJ
+        return this.#newObject();
+      case 0x92: // NEWOBJ_EX
+        this.#pop(); // keyword arguments
+        return this.#newObject();
+      case 0x8f: // EMPTY_SET
+        return this.#push(new PickleOpaque('builtins.set'));
+      case 0x90: // ADDITEMS
+        this.#append(this.#popMark());
+        return;
+      case 0x91: // FROZENSET
+        this.#popMark();
+        return this.#push(new PickleOpaque('builtins.frozenset'));
       case 0x71: // BINPUT
         this.#memo.set(cursor.uint8(), this.#peek());
         return;
@@ -263,11 +303,19 @@ class PickleMachine {
   }
 }
 
+export interface Pickled {
+  readonly value: PickleValue;
+  /** Bytes up to the end of the pickle; more may follow. */
+  readonly byteLength: number;
+  /** Every storage that it mentions, in order, also those of values that are left out. */
+  readonly storages: readonly StorageRef[];
+}
+
 /**
- * The value of a pickle. It may contain itself: whoever walks it must not recurse without a bound. Errors name `field`:
+ * What a pickle says. The value may contain itself: whoever walks it must not recurse without a bound. Errors name `field`:
  * an unknown global (named), an unsupported opcode or protocol, a stack or memo out of order, a truncated pickle.
  */
-export function readPickle(field: string, bytes: Uint8Array): PickleValue {
+export function readPickle(field: string, bytes: Uint8Array): Pickled {
   if (bytes.byteLength > MAX_PICKLE_BYTES) {
     throw invalid(field, 'pickle too large', {
       found: `${bytes.byteLength} bytes`,

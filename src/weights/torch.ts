@@ -4,19 +4,13 @@
  * Format: https://docs.pytorch.org/docs/stable/notes/serialization.html. Read with `pickle.ts`; nothing is executed.
  */
 import { invalid } from '../errors.js';
-import { BYTES_PER_ELEMENT, byteLength, elementCount, formatShape, type Tensor } from '../tensor/tensor.js';
+import { BYTES_PER_ELEMENT, type Tensor } from '../tensor/tensor.js';
 import { type Archive } from './archive.js';
 import { MAX_PICKLE_BYTES, readPickle } from './pickle.js';
-import { type StorageRef, type TensorRef } from './pickle-values.js';
-import { checkShape } from './shape.js';
-import { selectStateDict } from './state-dict.js';
-import { gather, isContiguous, storageElements, type StridedView } from './strided.js';
+import { type StorageRef } from './pickle-values.js';
+import { selectStateDict, type StateDictOptions } from './state-dict.js';
+import { tensorsOf, type StorageSource } from './torch-tensors.js';
 
-/**
- * Copies of non-contiguous tensors, all together, as a multiple of the file's size: many of them may share one storage,
- * and a small file must not ask for much memory.
- */
-const MAX_COPY_FACTOR = 16;
 const MAX_BYTEORDER_BYTES = 16;
 
 const PICKLE_RECORD = '/data.pkl';
@@ -76,7 +70,7 @@ async function checkByteOrder(field: string, archive: Archive, folder: string): 
 }
 
 /** Reads each storage once, however many tensors share it. */
-class Storages {
+class Storages implements StorageSource {
   readonly #cache = new Map<string, Uint8Array>();
 
   constructor(
@@ -84,6 +78,10 @@ class Storages {
     readonly archive: Archive,
     readonly folder: string,
   ) {}
+
+  get sizeBytes(): number {
+    return this.archive.sizeBytes;
+  }
 
   async read({ key, dtype, elements }: StorageRef): Promise<Uint8Array> {
     const name = `${this.folder}data/${key}`;
@@ -105,57 +103,18 @@ class Storages {
   }
 }
 
-/** Checks a tensor against its storage, before the storage is read. */
-function viewOf(field: string, { storage, offset, shape, strides }: TensorRef): StridedView {
-  const { dtype, elements } = storage;
-  const view = { dtype, offset, shape: checkShape(`${field}.shape`, dtype, shape), strides };
-  const needed = storageElements(view);
-  if (needed > elements) {
-    throw invalid(field, 'tensor reaches beyond its storage', {
-      found: `shape ${formatShape(shape)}, strides ${formatShape(strides)}, offset ${offset}`,
-      wanted: `at most ${elements} elements`,
-    });
-  }
-  if (elementCount(shape) > elements) {
-    throw invalid(field, 'expanded tensor: more elements than its storage holds', {
-      found: `${elementCount(shape)} elements of ${elements}`,
-      mend: 'Save it again after .clone().',
-    });
-  }
-  return view;
-}
-
 /**
  * The tensors of a `torch.save` checkpoint by name: the saved dict itself, or the state dict in it (see
- * `selectStateDict`). Contiguous tensors are views of the archive; others are copied into row-major order. Errors name
- * `field` and the record or tensor.
+ * `selectStateDict`). Errors name `field` and the record or tensor.
  */
-export async function readTorch(field: string, archive: Archive): Promise<Map<string, Tensor>> {
+export async function readTorch(
+  field: string,
+  archive: Archive,
+  options: StateDictOptions = {},
+): Promise<Map<string, Tensor>> {
   const folder = recordFolder(field, archive);
   await checkByteOrder(field, archive, folder);
   const pickle = await readSmall(field, archive, `${folder}data.pkl`, MAX_PICKLE_BYTES);
-  const refs = selectStateDict(field, readPickle(`${field}: data.pkl`, pickle));
-
-  const storages = new Storages(field, archive, folder);
-  const tensors = new Map<string, Tensor>();
-  let copiedBytes = 0;
-  for (const [name, ref] of refs) {
-    const view = viewOf(`${field}: ${name}`, ref);
-    const { dtype, shape, offset } = view;
-    const lengthBytes = byteLength(dtype, shape);
-    const contiguous = isContiguous(view);
-    if (!contiguous) copiedBytes += lengthBytes;
-    if (copiedBytes > MAX_COPY_FACTOR * archive.sizeBytes) {
-      throw invalid(field, 'too many non-contiguous tensors share their storages', {
-        found: `${copiedBytes} bytes once copied`,
-        wanted: `at most ${MAX_COPY_FACTOR} times the file's size`,
-        mend: 'Save them again after .contiguous().',
-      });
-    }
-    const storage = await storages.read(ref.storage);
-    const start = lengthBytes === 0 ? 0 : offset * BYTES_PER_ELEMENT[dtype];
-    const data = contiguous ? storage.subarray(start, start + lengthBytes) : gather(view, storage);
-    tensors.set(name, { dtype, shape, bytes: data });
-  }
-  return tensors;
+  const { value } = readPickle(`${field}: data.pkl`, pickle);
+  return tensorsOf(field, selectStateDict(field, value, options), new Storages(field, archive, folder));
 }

@@ -1,12 +1,15 @@
 /** Checkpoints as `torch.save` and NumPy write them, made in code so that tests need no Python. */
 import {
   call,
+  dict,
   FALSE,
   global,
   int,
+  list,
   orderedDict,
   PERSISTENT_ID,
   pickle,
+  raw,
   text,
   tuple,
   type Op,
@@ -55,6 +58,34 @@ export function torchArchive(
     ...Object.entries(storages).map(([key, data]) => ({ name: `model/data/${key}`, data, deflate })),
     ...extra,
   ]);
+}
+
+/** The same state dict in the format of before PyTorch 1.6, with parts that may lie. */
+export function oldCheckpoint({
+  version = 1001,
+  little = true,
+  keys = ['0'],
+  count = 6n,
+}: { version?: number; little?: boolean; keys?: readonly string[]; count?: bigint } = {}): Uint8Array {
+  const magic = Buffer.concat([raw(0x8a, 10), Buffer.from('6cfc9c46f9206aa85019', 'hex')]);
+  const weight = { key: '0', elements: 6, shape: [2, 3], strides: [3, 1] };
+  const root = orderedDict({
+    weight: tensorOp(weight),
+    transposed: tensorOp({ ...weight, shape: [3, 2], strides: [1, 3] }),
+  });
+  const counted = Buffer.alloc(8);
+  counted.writeBigInt64LE(count);
+  return new Uint8Array(
+    Buffer.concat([
+      pickle(magic),
+      pickle(int(version)),
+      pickle(dict({ protocol_version: int(1001), little_endian: little ? raw(0x88) : FALSE })),
+      pickle(root),
+      pickle(list(...keys.map(text))),
+      counted,
+      float32Bytes(0, 1, 2, 3, 4, 5),
+    ]),
+  );
 }
 
 export function float32Bytes(...values: number[]): Uint8Array {

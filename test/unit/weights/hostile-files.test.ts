@@ -7,7 +7,7 @@ import { decodeTensors } from '../../../src/weights/checkpoint.js';
 import { readNpy } from '../../../src/weights/npy.js';
 import { readPickle } from '../../../src/weights/pickle.js';
 import { writeSafetensors } from '../../../src/weights/safetensors.js';
-import { npyFile, smallCheckpoint, float32Bytes } from '../../support/checkpoints.js';
+import { npyFile, oldCheckpoint, smallCheckpoint, float32Bytes } from '../../support/checkpoints.js';
 import { hostileFiles } from '../../support/checkpoints-hostile.js';
 import { zipArchive } from '../../support/checkpoints-zip.js';
 
@@ -18,6 +18,7 @@ const array = npyFile(
 const healthy: Record<string, Uint8Array> = {
   torch: smallCheckpoint(),
   'deflated torch': smallCheckpoint(true),
+  'old torch': oldCheckpoint(),
   safetensors: writeSafetensors(
     new Map<string, Tensor>([
       ['a', { dtype: 'float32', shape: [2, 2], bytes: float32Bytes(1, 2, 3, 4) }],

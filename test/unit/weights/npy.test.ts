@@ -38,6 +38,17 @@ describe('.npy', () => {
     assert.deepEqual(shapeOf('{"shape": (1,), "fortran_order": False, "descr": "<f4"}', 4), [1]);
   });
 
+  it('reads Fortran order into rows', () => {
+    const fortran = header('<f4', '(2, 3)').replace('False', 'True');
+    const { shape, bytes } = readNpy('a', npyFile(fortran, float32Bytes(0, 3, 1, 4, 2, 5)));
+    assert.deepEqual(shape, [2, 3]);
+    assert.deepEqual(Buffer.from(bytes), Buffer.from(float32Bytes(0, 1, 2, 3, 4, 5)));
+    assert.throws(
+      () => readNpy('a', npyFile(fortran, float32Bytes(0, 3, 1, 4, 2))),
+      /20 bytes; wanted 24 bytes/,
+    );
+  });
+
   it('tells how to save bfloat16', () => {
     assert.throws(
       () => readNpy('a', npyFile(header('|V2', '(2,)'), new Uint8Array(4))),

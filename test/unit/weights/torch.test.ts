@@ -104,7 +104,7 @@ describe('torch.save checkpoints', () => {
     assert.deepEqual([...tensors.keys()], ['w']);
   });
 
-  for (const key of ['state_dict', 'model', 'model_state_dict', 'energy_model']) {
+  for (const key of ['state_dict', 'model', 'model_state_dict', 'energy_model', 'module']) {
     it(`finds the state dict under ${key}`, async () => {
       const root = pkl.dict({
         epoch: pkl.int(3),
@@ -116,13 +116,49 @@ describe('torch.save checkpoints', () => {
     });
   }
 
+  it('finds the state dict that --key names, at any depth', async () => {
+    const inner = (name: string): pkl.Op => pkl.dict({ [name]: tensor });
+    const root = pkl.dict({
+      ema: inner('a'),
+      'odd.key': inner('b'),
+      trainer: pkl.dict({ 'net.main': inner('c') }),
+      step: pkl.int(1),
+    });
+    const find = async (key: string): Promise<string[]> => {
+      const file = torchArchive(pkl.pickle(root), data);
+      return [...(await decodeTensors('model.pt', file, { key })).keys()];
+    };
+    assert.deepEqual(await find('ema'), ['a']);
+    assert.deepEqual(await find('odd.key'), ['b']);
+    assert.deepEqual(await find('trainer.net.main'), ['c']);
+    await assert.rejects(find('nothing'), /--key: no state dict found; found tensors under ema, odd\.key/);
+    await assert.rejects(find('step'), /--key: no state dict/);
+    await assert.rejects(find('trainer'), /found tensors under net\.main/);
+  });
+
+  it('finds a state dict two levels down, and tells which tensors it leaves out', async () => {
+    const leftOut: string[] = [];
+    const root = pkl.dict({
+      checkpoint: pkl.dict({ model: pkl.dict({ w: tensor }), optimizer: pkl.dict({ state: tensor }) }),
+      step: tensor,
+    });
+    const file = torchArchive(pkl.pickle(root), data);
+    const tensors = await decodeTensors('model.pt', file, { onLeftOut: (what) => leftOut.push(what) });
+    assert.deepEqual([...tensors.keys()], ['w']);
+    assert.deepEqual(leftOut, ['step: not of the state dict checkpoint.model']);
+  });
+
   it('names the keys when the state dict is ambiguous or elsewhere', async () => {
     const inner = pkl.dict({ w: tensor });
     await assert.rejects(
       read(pkl.dict({ model: inner, energy_model: inner })),
       /several.*found model, energy_model/,
     );
-    await assert.rejects(read(pkl.dict({ net: inner, lr: pkl.int(1) })), /found tensors under net/);
+    await assert.rejects(read(pkl.dict({ net: inner, lr: pkl.int(1) })), /found tensors under net.*--key/);
+    await assert.rejects(
+      read(pkl.dict({ 'cross.w': tensor, model: inner })),
+      /several.*found cross\.w beside model.*--key model/,
+    );
     await assert.rejects(read(pkl.dict({ lr: pkl.int(1), epoch: pkl.int(2) })), /found keys lr, epoch/);
     await assert.rejects(read(pkl.EMPTY_DICT), /no state dict/);
     await assert.rejects(read(tensor), /found tensor.*torch\.save\(\{'name': tensor\}/);
