@@ -15,7 +15,6 @@ from safetensors.numpy import load_file
 ROOT = Path(__file__).resolve().parents[3]
 os.environ.setdefault("ACTION_ENERGY_SERVER", str(ROOT / "dist" / "src" / "cli" / "main.js"))
 MODELS = ROOT / "models"
-MAIN = os.environ["ACTION_ENERGY_SERVER"]
 
 pytest_plugins = ["action_energy.testing.plugin"]
 
@@ -24,6 +23,12 @@ pytest_plugins = ["action_energy.testing.plugin"]
 def example() -> Dict[str, Any]:
     """4 contexts [24, 64] bfloat16 with masks, 16 candidates each; `actions` are the experts'."""
     return load_file(str(MODELS / "examples" / "tiny-reach.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The repository's models/."""
+    return MODELS
 
 
 @pytest.fixture
