@@ -77,7 +77,7 @@ def test_ranges_that_are_none(low: Any, high: Any) -> None:
         Normalizer.of(Q01, Q99).normalize(np.zeros(6))
 
 
-@pytest.mark.parametrize(("source", "target"), itertools.product(GRIPPERS, GRIPPERS))
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(GRIPPERS, GRIPPERS)))
 def test_gripper_round_trips(chunks: np.ndarray, source: str, target: str) -> None:
     open_, closed = GRIPPERS[source]
     chunks[..., 6] = open_ + chunks[..., 6] * (closed - open_)

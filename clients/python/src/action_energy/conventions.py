@@ -25,8 +25,8 @@ Floats = npt.NDArray[np.floating[Any]]
 GRIPPERS: Dict[str, Sequence[float]] = {
     # (value of an open gripper, value of a closed one)
     "open_one": (1.0, 0.0),  # BridgeData, RLDS as OpenVLA trains on it
-    "closed_one": (0.0, 1.0),  # openpi's ALOHA and DROID outputs
-    "libero": (-1.0, 1.0),  # what the LIBERO and robosuite environments take
+    "closed_one": (0.0, 1.0),  # DROID
+    "libero": (-1.0, 1.0),  # LIBERO and robosuite environments, and openpi's LIBERO policies
     "open_plus": (1.0, -1.0),  # the reverse of libero
 }
 
