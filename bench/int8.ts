@@ -7,8 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { CrossAttention } from '../src/energy/cross-attention.js';
-import { Parameters } from '../src/energy/parameters.js';
+import { energyGraphs, type EnergyGraphs } from '../src/energy/graphs.js';
 import type { Graph } from '../src/graph/graph.js';
 import { writeOnnx } from '../src/graph/onnx.js';
 import { quantizeProducts } from '../src/graph/quantize.js';
@@ -48,7 +47,7 @@ async function encoder(graph: Graph): Promise<Encode> {
 }
 
 /** Energies [N] of the candidates against K, V. */
-async function scorer(model: CrossAttention, card: CrossAttentionCard, actions: Float32Array) {
+async function scorer(model: EnergyGraphs, card: CrossAttentionCard, actions: Float32Array) {
   const create = (graph: Graph): Promise<InferenceSession> =>
     InferenceSession.create(writeOnnx(graph), options);
   const [layOut, query, attend, head] = await Promise.all([
@@ -100,8 +99,7 @@ function spearman(a: Float64Array, b: Float64Array): number {
 
 const { card, weights } = benchModel(size);
 if (card.architecture !== 'cross_attention') throw new Error('the reference model attends');
-const parameters = new Parameters(weights);
-const model = new CrossAttention(card, parameters);
+const model = energyGraphs(card, weights);
 const graph = model.encode('float32');
 const encodeExact = await encoder(graph);
 const encodeQuantized = await encoder(quantizeProducts(graph));

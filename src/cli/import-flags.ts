@@ -4,18 +4,7 @@ import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Declared } from '../model/declare.js';
 import { refuse, type Problem } from '../model/problems.js';
-
-export type ReadoutKind = ModelCard['readout']['kind'];
-export const READOUTS: readonly ReadoutKind[] = ['sigmoid', 'softplus', 'linear', 'half_square'];
-
-/** Which of gain, scale and offset a readout has. */
-const READOUT_FLAGS: Readonly<Record<ReadoutKind, readonly ReadoutFlag[]>> = {
-  sigmoid: ['gain', 'scale', 'offset'],
-  softplus: ['offset'],
-  linear: [],
-  half_square: ['offset'],
-};
-type ReadoutFlag = 'gain' | 'scale' | 'offset';
+import { readoutParameters, type ReadoutKind } from '../model/readout.js';
 
 export interface DeclarationFlags {
   heads?: number;
@@ -72,11 +61,14 @@ export function readoutOf(flags: DeclarationFlags): Declared['readout'] {
   const given = (['gain', 'scale', 'offset'] as const).filter((flag) => flags[flag] !== undefined);
   if (kind === undefined) return undefined;
   const problems = given
-    .filter((flag) => !READOUT_FLAGS[kind].includes(flag))
+    .filter((flag) => !readoutParameters(kind).includes(flag))
     .map((flag): Problem => ({
       field: `--${flag}`,
       summary: `the ${kind} readout has none`,
-      wanted: READOUT_FLAGS[kind].map((name) => `--${name}`).join(', ') || 'no parameters',
+      wanted:
+        readoutParameters(kind)
+          .map((name) => `--${name}`)
+          .join(', ') || 'no parameters',
     }));
   refuse('flags', problems);
   const parameters = Object.fromEntries(given.map((flag) => [flag, flags[flag]]));

@@ -8,6 +8,7 @@ import { Fault, invalid } from '../errors.js';
 import { modelTensors } from '../importing/model-tensors.js';
 import { describeWeights } from '../model/architecture.js';
 import { saveBundle } from '../model/bundle.js';
+import { READOUT_KINDS } from '../model/readout.js';
 import type { ModelCard } from '../model/card.js';
 import { bundleFromCheckpoint, MissingDeclarations, type Declared } from '../model/declare.js';
 import { parameterCount, type Weights } from '../model/weights.js';
@@ -19,7 +20,6 @@ import {
   parseNumber,
   parseNumbers,
   parsePool,
-  READOUTS,
   readoutOf,
   type DeclarationFlags,
 } from './import-flags.js';
@@ -48,7 +48,7 @@ export function importCommand(): Command {
     .requiredOption('-o, --output <directory>', 'bundle to write')
     .option('--heads <n>', 'attention heads (cross_attention)', parseInteger)
     .addOption(new Option('--activation <kind>', 'activation of the MLPs').choices(['relu', 'silu']))
-    .addOption(new Option('--readout <kind>', 'from raw value to energy').choices(READOUTS))
+    .addOption(new Option('--readout <kind>', 'from raw value to energy').choices(READOUT_KINDS))
     .option('--gain <x>', 'sigmoid readout: factor of the raw value (default 0.5)', parseNumber)
     .option('--scale <x>', 'sigmoid readout: factor of the sigmoid (default 2)', parseNumber)
     .option('--offset <x>', 'added by the readout (default 0.1, 1e-4 or 1e-6 by kind)', parseNumber)

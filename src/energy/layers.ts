@@ -1,9 +1,9 @@
-/** Layers of the energy models as graph fragments (the report, section 1; `MLPResNet` of the model page). */
+/** Layers of the energy models as graph fragments (docs/model.md, "Architectures"). */
 import type { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/value.js';
 import { add, layerNorm, matmul, relu, silu, type Normalised } from '../graph/ops.js';
+import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
-import type { Linear, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
 
 export type Activation = ModelCard['activation'];
 
@@ -11,80 +11,92 @@ export type Activation = ModelCard['activation'];
 export const LAYER_NORM_EPSILON = 1e-5;
 
 /** x [..., inputs] to [..., outputs]. */
-export function linear(g: Graph, name: string, x: Value, { inputs, outputs, weight, bias }: Linear): Value {
-  return g.within(name, () =>
-    add(
-      g,
-      matmul(g, x, g.constant('weight', [inputs, outputs], weight)),
-      g.constant('bias', [outputs], bias),
-    ),
-  );
+export function linear(g: Graph, name: string, x: Value, map: Linear): Value {
+  return g.within(name, () => {
+    const { weight, bias } = map.in(g);
+    return add(g, matmul(g, x, weight), bias);
+  });
 }
 
-export function norm(g: Graph, name: string, x: Value, { scale, bias }: Norm): Normalised {
-  return g.within(name, () =>
-    layerNorm(
-      g,
-      x,
-      g.constant('scale', [scale.length], scale),
-      g.constant('bias', [bias.length], bias),
-      LAYER_NORM_EPSILON,
-    ),
-  );
+export function normalise(g: Graph, name: string, x: Value, norm: Norm): Normalised {
+  return g.within(name, () => {
+    const { scale, bias } = norm.in(g);
+    return layerNorm(g, x, scale, bias, LAYER_NORM_EPSILON);
+  });
 }
 
 export function activate(g: Graph, activation: Activation, x: Value): Value {
   return activation === 'relu' ? relu(g, x) : silu(g, x);
 }
 
-/** The parameters of one MLPResNet, its last layer given apart so that a caller may merge it with what follows. */
+/** An MLPResNet up to what its last layer reads; that layer may be merged with the ones that follow it. */
 export interface MlpResNet {
   readonly inputNorm: Norm;
   readonly fc1: Linear;
   readonly blocks: readonly { readonly norm: Norm; readonly linear: Linear }[];
   readonly outputNorm: Norm;
-  readonly fc2: Linear;
+  /** Each a map of the normalised result: fc2, or what fc2 was merged with. */
+  readonly outputs: readonly Linear[];
 }
 
-export function mlpResNet(
-  parameters: Parameters,
+/**
+ * Reads the parameters of `name`. `merge` makes of fc2 the maps that read the normalised result; without it fc2 itself.
+ */
+export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
+  parameters: Parameters<L, N, M>,
   name: string,
   size: { inputs: number; hidden: number; outputs: number; blocks: number },
+  merge: (fc2: L) => readonly L[] = (fc2) => [fc2],
 ): MlpResNet {
   const { inputs, hidden, outputs } = size;
+  const input = parameters.absorb(parameters.norm(`${name}.layer_norm1`, inputs), [
+    parameters.linear(`${name}.fc1`, inputs, hidden),
+  ]);
+  const blocks = Array.from({ length: size.blocks }, (_, index) => {
+    const block = `${name}.mlp_resnet_blocks.${index}.ffn`;
+    const { norm, maps } = parameters.absorb(parameters.norm(`${block}.0`, hidden), [
+      parameters.linear(`${block}.1`, hidden, hidden),
+    ]);
+    return { norm, linear: maps[0]! };
+  });
+  const output = parameters.absorb(
+    parameters.norm(`${name}.layer_norm2`, hidden),
+    merge(parameters.linear(`${name}.fc2`, hidden, outputs)),
+  );
   return {
-    inputNorm: parameters.norm(`${name}.layer_norm1`, inputs),
-    fc1: parameters.linear(`${name}.fc1`, inputs, hidden),
-    blocks: Array.from({ length: size.blocks }, (_, index) => ({
-      norm: parameters.norm(`${name}.mlp_resnet_blocks.${index}.ffn.0`, hidden),
-      linear: parameters.linear(`${name}.mlp_resnet_blocks.${index}.ffn.1`, hidden, hidden),
-    })),
-    outputNorm: parameters.norm(`${name}.layer_norm2`, hidden),
-    fc2: parameters.linear(`${name}.fc2`, hidden, outputs),
+    inputNorm: input.norm,
+    fc1: input.maps[0]!,
+    blocks,
+    outputNorm: output.norm,
+    outputs: output.maps,
   };
 }
 
-export interface Trunk {
-  /** What goes into fc2, [..., hidden]. */
-  readonly out: Value;
+export interface ResNetResult {
+  /** One a map of `outputs`, [..., outputs]. */
+  readonly out: readonly Value[];
   /** Input norm, whose statistics tell whether the input was finite. */
   readonly input: Normalised;
 }
 
-/** `LN2(block_n(...block_1(act(fc1(LN1(x))))))`, `block(x) = x + act(Linear(LN(x)))`: an MLPResNet without its fc2. */
-export function trunk(g: Graph, name: string, x: Value, net: MlpResNet, activation: Activation): Trunk {
+/** `LN2(block_n(...block_1(act(fc1(LN1(x)))))) W + b` for each output map, `block(x) = x + act(Linear(LN(x)))`. */
+export function runResNet(
+  g: Graph,
+  name: string,
+  x: Value,
+  net: MlpResNet,
+  activation: Activation,
+): ResNetResult {
   return g.within(name, () => {
-    const input = norm(g, 'layer_norm1', x, net.inputNorm);
+    const input = normalise(g, 'layer_norm1', x, net.inputNorm);
     let y = activate(g, activation, linear(g, 'fc1', input.out, net.fc1));
     for (const [index, block] of net.blocks.entries()) {
-      y = g.within(`block${index}`, () =>
-        add(
-          g,
-          y,
-          activate(g, activation, linear(g, 'ffn', norm(g, 'norm', y, block.norm).out, block.linear)),
-        ),
-      );
+      y = g.within(`block${index}`, () => {
+        const normed = normalise(g, 'norm', y, block.norm).out;
+        return add(g, y, activate(g, activation, linear(g, 'ffn', normed, block.linear)));
+      });
     }
-    return { out: norm(g, 'layer_norm2', y, net.outputNorm).out, input };
+    const normed = normalise(g, 'layer_norm2', y, net.outputNorm).out;
+    return { out: net.outputs.map((map) => linear(g, 'fc2', normed, map)), input };
   });
 }

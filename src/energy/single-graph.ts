@@ -4,7 +4,6 @@
  * graphs.
  */
 import { Graph } from '../graph/graph.js';
-import type { Value } from '../graph/value.js';
 import {
   add,
   concat,
@@ -13,21 +12,20 @@ import {
   mul,
   reshape,
   shapeOf,
-  sigmoid,
   silu,
   softmax,
-  softplus,
-  sum,
   transpose,
   unsqueeze,
   where,
 } from '../graph/ops.js';
-import type { CrossAttentionCard, GlobalContextCard, ModelCard, Readout } from '../model/card.js';
-import { poolWeights } from '../model/pool.js';
+import type { Value } from '../graph/value.js';
+import type { CrossAttentionCard, GlobalContextCard, ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { linear, mlpResNet, trunk } from './layers.js';
-import { Parameters } from './parameters.js';
+import { byHead } from './cross-attention.js';
+import { linear, mlpResNet, runResNet } from './layers.js';
 import { positionalEncoding } from './positions.js';
+import { pooled, stepEnergies } from './readout-graph.js';
+import { StoredParameters } from './stored-parameters.js';
 
 /** Newest operator set that this graph needs: widely read, older than the engine's own. */
 export const SINGLE_GRAPH_OPSET = 18;
@@ -40,37 +38,39 @@ export const SINGLE_GRAPH_OPSET = 18;
  */
 export function singleGraph(card: ModelCard, weights: ReadonlyMap<string, Tensor>, steps: number): Graph {
   const g = new Graph(card.name);
-  const parameters = new Parameters(weights);
+  const parameters = new StoredParameters(weights);
   const raw =
     card.architecture === 'cross_attention'
       ? crossAttention(g, card, parameters, steps)
       : globalContext(g, card, parameters, steps);
-  const stepValues = readout(g, card.readout, reshape(g, raw, [-1, steps])); // [B, H]
-  const pooling = Float32Array.from(poolWeights(card.pool, steps));
-  g.output('energy', sum(g, mul(g, stepValues, g.constant('pool', [steps], pooling)), [1]));
+  const stepValues = stepEnergies(g, card, reshape(g, raw, [-1, steps])); // [B, H]
+  g.output('energy', pooled(g, card, stepValues));
   g.output('steps', stepValues);
   return g;
 }
 
-function crossAttention(g: Graph, card: CrossAttentionCard, parameters: Parameters, steps: number): Value {
+function crossAttention(
+  g: Graph,
+  card: CrossAttentionCard,
+  parameters: StoredParameters,
+  steps: number,
+): Value {
   const { state_dim, action_dim, hidden, heads, blocks, activation } = card;
   const hiddenStates = g.input('hidden', 'float32', ['B', 'S', state_dim]);
   const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
   const mask = g.input('pad_mask', 'bool', ['B', 'S']);
   const mlp = (name: string, x: Value, inputs: number, outputs: number, count: number): Value => {
     const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count });
-    return linear(g, `${name}/fc2`, trunk(g, name, x, net, activation).out, net.fc2);
+    return runResNet(g, name, x, net, activation).out[0]!;
   };
-  const byHead = (x: Value): Value =>
-    transpose(g, reshape(g, x, [0, 0, heads, hidden / heads]), [0, 2, 1, 3]);
 
   const context = mlp('state_linear', hiddenStates, state_dim, hidden, blocks.state); // [B, S, h]
   const positions = g.constant('positions', [steps, hidden], positionalEncoding(steps, hidden));
   const queries = add(g, mlp('action_linear', actions, action_dim, hidden, blocks.action), positions); // [B, H, h]
   const [toQuery, toKey, toValue] = parameters.projections('cross', hidden);
-  const query = byHead(linear(g, 'query', queries, toQuery)); // [B, heads, H, w]
-  const key = byHead(linear(g, 'key', context, toKey)); // [B, heads, S, w]
-  const value = byHead(linear(g, 'value', context, toValue));
+  const query = byHead(g, linear(g, 'query', queries, toQuery), heads); // [B, heads, H, w]
+  const key = byHead(g, linear(g, 'key', context, toKey), heads); // [B, heads, S, w]
+  const value = byHead(g, linear(g, 'value', context, toValue), heads);
   const root = g.constant('scale', [1], Float32Array.of(Math.sqrt(heads / hidden)));
   const scores = mul(g, matmul(g, query, transpose(g, key, [0, 1, 3, 2])), root); // [B, heads, H, S]
   const ignored = g.constant('ignored', [1], Float32Array.of(-Infinity));
@@ -81,7 +81,12 @@ function crossAttention(g: Graph, card: CrossAttentionCard, parameters: Paramete
   return mlp('prediction_head', z, hidden, 1, blocks.head); // [B, H, 1]
 }
 
-function globalContext(g: Graph, card: GlobalContextCard, parameters: Parameters, steps: number): Value {
+function globalContext(
+  g: Graph,
+  card: GlobalContextCard,
+  parameters: StoredParameters,
+  steps: number,
+): Value {
   const { state_dim, action_dim, hidden, layers, chunk, activation } = card;
   const hiddenState = g.input('hidden', 'float32', ['B', state_dim]);
   const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
@@ -90,8 +95,7 @@ function globalContext(g: Graph, card: GlobalContextCard, parameters: Parameters
     g,
     linear(g, 'action_proj', actions, parameters.linear('action_proj', action_dim, hidden)),
   );
-  const table = parameters.values('pos_emb.weight', [chunk, hidden]).subarray(0, steps * hidden);
-  const positions = g.constant('positions', [steps, hidden], table);
+  const positions = parameters.matrix('pos_emb.weight', [chunk, hidden]).in(g);
   const everywhere = shapeOf(g, mapped);
   const shape = ['B', steps, hidden];
   const x = concat(
@@ -104,23 +108,5 @@ function globalContext(g: Graph, card: GlobalContextCard, parameters: Parameters
     2,
   ); // [B, H, 3h]
   const net = mlpResNet(parameters, 'model', { inputs: 3 * hidden, hidden, outputs: 1, blocks: layers });
-  return linear(g, 'fc2', trunk(g, 'model', x, net, activation).out, net.fc2);
-}
-
-function readout(g: Graph, kind: Readout, r: Value): Value {
-  const scalar = (name: string, value: number): Value => g.constant(name, [1], Float32Array.of(value));
-  switch (kind.kind) {
-    case 'sigmoid':
-      return add(
-        g,
-        mul(g, sigmoid(g, mul(g, r, scalar('gain', kind.gain))), scalar('scale', kind.scale)),
-        scalar('offset', kind.offset),
-      );
-    case 'softplus':
-      return add(g, softplus(g, r), scalar('offset', kind.offset));
-    case 'linear':
-      return r;
-    case 'half_square':
-      return add(g, mul(g, mul(g, r, r), scalar('half', 0.5)), scalar('offset', kind.offset));
-  }
+  return runResNet(g, 'model', x, net, activation).out[0]!;
 }

@@ -1,5 +1,5 @@
 /** Context tokens as they arrive, widened to float32 inside the graph. */
-import type { TokenDType } from '../engine/engine.js';
+import type { TokenDType } from '../model/context.js';
 import type { ElementType } from '../graph/element-type.js';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';

@@ -3,10 +3,10 @@
  * with the sessions of one model on one device; encoded contexts stay there, addressed by slots that the caller chooses.
  */
 import type { Fault } from '../errors.js';
+import type { TokenDType } from '../model/context.js';
 import type { Outcome } from './outcome.js';
 
-/** Formats in which context tokens may arrive; float16 and bfloat16 widen exactly inside the engine. */
-export type TokenDType = 'float32' | 'float16' | 'bfloat16';
+export type { TokenDType };
 
 /** One context to encode into `slot`. */
 export interface EncodeItem {

@@ -4,7 +4,7 @@
  */
 import protobuf from 'protobufjs';
 import type { Graph } from './graph.js';
-import type { Attribute, FloatAttribute, Value } from './value.js';
+import type { Attribute, FloatAttribute, Node, Value } from './value.js';
 import { ONNX_TYPE } from './element-type.js';
 
 /** ONNX operator set of the engine's graphs; 26 brings BitCast. */
@@ -107,12 +107,24 @@ export interface ModelMetadata {
   readonly properties?: Readonly<Record<string, string>>;
 }
 
+/** The nodes that an output needs, in order: what was built and is not read does not run. */
+function liveNodes(graph: Graph): Node[] {
+  const needed = new Set(graph.outputs.map(({ name }) => name));
+  const live = [...graph.nodes].reverse().filter((node) => {
+    if (!node.outputs.some(({ name }) => needed.has(name))) return false;
+    for (const input of node.inputs) if (input) needed.add(input.name);
+    return true;
+  });
+  return live.reverse();
+}
+
 /** The graph as the bytes of an `.onnx` file, weights inside. */
 export function writeOnnx(
   graph: Graph,
   { opset = OPSET, doc = '', properties = {} }: ModelMetadata = {},
 ): Uint8Array {
-  const used = new Set(graph.nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
+  const nodes = liveNodes(graph);
+  const used = new Set(nodes.flatMap((node) => node.inputs.map((value) => value?.name)));
   const initializers = [...graph.constants.values()].filter(({ value }) => used.has(value.name));
   return ModelProto.encode({
     irVersion: irVersion(opset),
@@ -122,7 +134,7 @@ export function writeOnnx(
     metadataProps: Object.entries(properties).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,
-      node: graph.nodes.map((node) => ({
+      node: nodes.map((node) => ({
         name: node.name,
         opType: node.op,
         input: node.inputs.map((value) => value?.name ?? ''),

@@ -4,6 +4,7 @@
  * and nowhere else.
  */
 import { z } from 'zod';
+import { readoutSchema } from './readout.js';
 
 export const CARD_FORMAT = 'action-energy/1';
 export const CARD_FILE = 'energy.json';
@@ -15,24 +16,6 @@ export const MAX_CHUNK_STEPS = 512;
 const size = z.int().min(1);
 const finite = z.number();
 const positive = z.number().positive();
-
-/** Per-step readout of the raw value r: what turns the prediction head's output into an energy. */
-export const readoutSchema = z.discriminatedUnion('kind', [
-  /** `scale * sigmoid(gain * r) + offset`; the usual card has gain 0.5, scale 2, offset 0.1. */
-  z.strictObject({
-    kind: z.literal('sigmoid'),
-    gain: positive.default(0.5),
-    scale: positive.default(2),
-    offset: finite.default(0.1),
-  }),
-  /** `softplus(r) + offset`. */
-  z.strictObject({ kind: z.literal('softplus'), offset: finite.default(1e-4) }),
-  /** `r`. */
-  z.strictObject({ kind: z.literal('linear') }),
-  /** `0.5 r^2 + offset`. */
-  z.strictObject({ kind: z.literal('half_square'), offset: finite.default(1e-6) }),
-]);
-export type Readout = z.infer<typeof readoutSchema>;
 
 /** How the H per-step values become one energy. */
 export const poolSchema = z.discriminatedUnion('kind', [
@@ -75,6 +58,7 @@ const common = {
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore, at most 128'),
   activation: z.enum(['relu', 'silu']),
+  /** Per-step readout of the raw value r: what turns the prediction head's output into an energy. */
   readout: readoutSchema,
   pool: poolSchema.default({ kind: 'mean' }),
   /** Width of a context token (D). */

@@ -5,10 +5,10 @@ import type { ModelCard } from './card.js';
 import { refuseSingleToken, visibleRanges, type Ranges } from './mask.js';
 
 /** Formats in which context tokens may arrive. */
-export type ContextDType = 'float32' | 'float16' | 'bfloat16';
+export type TokenDType = 'float32' | 'float16' | 'bfloat16';
 
 export interface CheckedContext {
-  readonly dtype: ContextDType;
+  readonly dtype: TokenDType;
   /** S. */
   readonly tokens: number;
   /** Where the tokens are that count. */

@@ -7,9 +7,10 @@ import { Fault } from '../errors.js';
 import { describeWeights, type Architecture } from './architecture.js';
 import { checkBundle } from './bundle.js';
 import { checkCardSchema, usualHeads } from './card-checks.js';
-import { CARD_FILE, CARD_FORMAT, type ModelCard, type poolSchema, type readoutSchema } from './card.js';
+import { CARD_FILE, CARD_FORMAT, type ModelCard, type poolSchema } from './card.js';
 import type { Dims } from './parameters.js';
 import { refuse, type Problem } from './problems.js';
+import { READOUT_KINDS, usualTau, type readoutSchema } from './readout.js';
 import type { Weights } from './weights.js';
 
 /** Everything about a model that its checkpoint does not contain. */
@@ -22,7 +23,7 @@ export interface Declared {
   /** Required; gain, scale and offset default to the usual ones. */
   readonly readout?: z.input<typeof readoutSchema>;
   readonly pool?: z.input<typeof poolSchema>;
-  /** Default: 1.0 for the linear readout, 0.5 for the others. */
+  /** Default: the usual one of the readout. */
   readonly tau?: number;
   /** Steps of the training chunks; derived for global_context. */
   readonly chunk?: number;
@@ -73,7 +74,7 @@ export function missingDeclarations(
     missing.push({ name: 'activation', usual: 'relu', why: 'relu or silu, as the training code had it' });
   }
   if (declared.readout === undefined) {
-    missing.push({ name: 'readout', usual: 'sigmoid', why: 'sigmoid, softplus, linear or half_square' });
+    missing.push({ name: 'readout', usual: 'sigmoid', why: `one of ${READOUT_KINDS.join(', ')}` });
   }
   return missing;
 }
@@ -96,7 +97,7 @@ export function bundleFromCheckpoint(
   if (missing.length > 0) throw new MissingDeclarations(field, missing);
   refuse(field, misplaced(structure.architecture, dims, declared));
   const { name, heads, activation, readout, pool, chunk, provenance } = declared;
-  const tau = declared.tau ?? (readout!.kind === 'linear' ? 1 : 0.5);
+  const tau = declared.tau ?? usualTau(readout!.kind);
   const actions = declared.actions ?? { units: 'unspecified' };
   const card = checkCardSchema(
     {

@@ -3,9 +3,9 @@
  * engine returns raw steps, whoever asks chooses.
  */
 import { invalid } from '../errors.js';
-import type { Pool, Readout } from './card.js';
+import type { Pool } from './card.js';
 import { poolSteps, poolWeights } from './pool.js';
-import { applyReadout } from './readout.js';
+import { applyReadout, type Readout } from './readout.js';
 
 /** `readout`: pool of readout(r), the model's energy. `logit`: pool of r itself, which keeps its spread where the sigmoid saturates. */
 export type Score = 'readout' | 'logit';

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
-import { readoutSchema, type Pool } from '../../../src/model/card.js';
+import type { Pool } from '../../../src/model/card.js';
 import { energiesFromRaw, probabilities, rank } from '../../../src/model/energy.js';
 import { poolSteps, poolWeights } from '../../../src/model/pool.js';
-import { applyReadout, readoutValue, sigmoid, softplus } from '../../../src/model/readout.js';
+import { applyReadout, readoutSchema, readoutValue, sigmoid, softplus } from '../../../src/model/readout.js';
 import { float64Values, goldenDescription, goldenModel, goldenTensors } from '../../support/bundles.js';
 
 const MEAN: Pool = { kind: 'mean' };
