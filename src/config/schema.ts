@@ -237,6 +237,20 @@ const quality = z.strictObject({
     .meta(meta('quality-patience-ms', 'How long a sample waits for an idle engine before it is dropped')),
 });
 
+const selection = z.strictObject({
+  controlShare: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0)
+    .meta(
+      meta(
+        'control-share',
+        'Share of the episodes (requests without an episode_id: of the requests) in which SelectAction answers with the baseline although the gate accepts, so that reported outcomes can be compared',
+      ),
+    ),
+});
+
 const calibration = z.strictObject({
   directory: path
     .optional()
@@ -287,6 +301,7 @@ export const configSchema = z.strictObject({
   batching: section(batching, 'Batching'),
   contexts: section(contexts, 'Kept contexts'),
   quality: section(quality, 'Live quality'),
+  selection: section(selection, 'Selection'),
   calibration: section(calibration, 'Calibration'),
   lifecycle: section(lifecycle, 'Lifecycle'),
   metrics: section(metrics, 'Metrics'),

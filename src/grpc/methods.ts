@@ -16,6 +16,8 @@ import { energyMatrix } from './energy/energy-matrix.js';
 import { dropContext, putContext } from './energy/kept-contexts.js';
 import { scoreActionsStream } from './energy/score-actions-stream.js';
 import { scoreActions } from './energy/score-actions.js';
+import { reportOutcome } from './selection/report-outcome.js';
+import { selectAction } from './selection/select-action.js';
 import type { CallParts } from './transport/call-scope.js';
 import { clientStream } from './transport/client-stream.js';
 import { methodName, type MethodRule } from './transport/method-rule.js';
@@ -30,7 +32,7 @@ interface Method extends MethodRule {
 
 type Queued = 'queued' | 'not queued';
 
-const { energy, calibration, admin } = contract;
+const { energy, selection, calibration, admin } = contract;
 
 const METHODS: readonly Method[] = [
   one(energy.ScoreActions, 'score', 'queued', scoreActions),
@@ -40,6 +42,9 @@ const METHODS: readonly Method[] = [
   one(energy.EnergyMatrix, 'score', 'queued', energyMatrix),
   one(energy.ListModels, 'score', 'not queued', listModels),
   one(energy.GetModel, 'score', 'not queued', getModel),
+  // answers with the baseline where there is no room
+  one(selection.SelectAction, 'score', 'not queued', selectAction),
+  one(selection.ReportOutcome, 'score', 'not queued', reportOutcome),
   many(calibration.Calibrate, 'calibrate', 'not queued', calibrate),
   many(calibration.Evaluate, 'calibrate', 'not queued', evaluate),
   one(calibration.GetCalibration, 'calibrate', 'not queued', getCalibration),

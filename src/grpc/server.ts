@@ -70,6 +70,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
           batching: config.batching,
           contexts: config.contexts,
           quality: config.quality,
+          selection: config.selection,
           metrics,
           log,
         }),

@@ -12,6 +12,8 @@ export interface ModelSample {
   };
   readonly quality: readonly QualityFigures[];
   readonly calibration: { readonly state: string; readonly version: string };
+  /** Of the gate that decisions were made behind; absent before the first. */
+  readonly gate?: { readonly open: boolean; readonly evidence: number };
 }
 
 /** Figures of one source over its last samples; what too few samples tell nothing about is absent. */

@@ -19,9 +19,18 @@ export type Fallback =
 
 /** What a calibration says of choosing with one score. */
 export interface Terms {
+  /** Of the calibration. */
+  readonly version: string;
   readonly mayChoose: boolean;
-  /** How far the lowest energy must lie below the baseline's; undefined: the calibration holds no gate. */
-  readonly margin: number | undefined;
+  /** Undefined: the calibration holds none. */
+  readonly gate:
+    | {
+        /** How far the lowest energy must lie below the baseline's. */
+        readonly margin: number;
+        /** The chance of harm that it is good for. */
+        readonly bound: number;
+      }
+    | undefined;
   /** The rule that was best on held-out episodes, with the finding in words; undefined: none was better than the baseline. */
   readonly best: { readonly rule: Rule; readonly finding: string } | undefined;
 }
@@ -30,6 +39,13 @@ export interface Asked {
   readonly rule: Rule | 'auto';
   /** An energy rule without gate, whatever the calibration says. */
   readonly ungated: boolean;
+}
+
+/** Why there are no energies. */
+export interface Without {
+  readonly without: 'deadline' | 'overload' | 'engine';
+  /** What is known beyond that, for the reason. */
+  readonly detail?: string;
 }
 
 /** What is going to be done, before there are energies. */
@@ -82,9 +98,9 @@ export function plan({ rule, ungated }: Asked, terms: Terms | undefined, gateOpe
   if (chosen === undefined) {
     return baseline('not_calibrated', 'the calibration found no rule that is better than it');
   }
-  if (terms.margin === undefined) return baseline('not_calibrated', 'the calibration holds no gate');
+  if (terms.gate === undefined) return baseline('not_calibrated', 'the calibration holds no gate');
   if (!gateOpen) return baseline('gate_closed', "reported outcomes have refuted the gate's bound");
-  return { kind: 'rule', rule: chosen, margin: terms.margin, why };
+  return { kind: 'rule', rule: chosen, margin: terms.gate.margin, why };
 }
 
 /** E[baseline] - min(E) against the margin that is wanted. */
@@ -96,14 +112,14 @@ export function askGate(energies: Float64Array, baseline: number, wanted: number
 /**
  * Carries a plan out.
  *
- * @param energies [N]; undefined: there are none, for the reason `without`. A rule that needs none goes on.
+ * @param energies [N]; or why there are none; a rule that needs none goes on
  * @param isControl Whether an accepted choice is to be compared with the baseline, which is then executed.
  * Errors: energies that are not finite.
  */
 export function decide(
   planned: Plan,
   samples: Samples,
-  energies: Float64Array | { readonly without: 'deadline' | 'overload' | 'engine' },
+  energies: Float64Array | Without,
   isControl: boolean,
 ): Decision {
   const { rule } = planned;
@@ -111,7 +127,7 @@ export function decide(
   const has = energies instanceof Float64Array;
   if (!needsEnergies(planned.rule)) {
     const choice = applyRule(planned.rule, samples);
-    const note = has ? '' : `, without energies: ${WITHOUT[energies.without]}`;
+    const note = has ? '' : `, without energies: ${whyWithout(energies)}`;
     return {
       ...choice,
       rule,
@@ -120,8 +136,7 @@ export function decide(
       reason: `${planned.why}${told(planned.rule, choice, samples)}${note}`,
     };
   }
-  if (!has)
-    return keepBaseline(samples, rule, energies.without, `the baseline: ${WITHOUT[energies.without]}`);
+  if (!has) return keepBaseline(samples, rule, energies.without, `the baseline: ${whyWithout(energies)}`);
   const choice = applyRule(planned.rule, samples, energies);
   const gate = planned.margin === undefined ? undefined : askGate(energies, samples.baseline, planned.margin);
   if (gate?.accepted === false) {
@@ -148,10 +163,14 @@ export function decide(
 }
 
 const WITHOUT = {
-  deadline: 'there were no energies in time',
+  deadline: 'the time was up before there were energies',
   overload: 'the queue is full',
   engine: 'the engine gave no energies',
 } as const;
+
+function whyWithout({ without, detail }: Without): string {
+  return detail === undefined ? WITHOUT[without] : `${WITHOUT[without]} (${detail})`;
+}
 
 function keepBaseline(samples: Samples, rule: Rule | 'auto', fallback: Fallback, reason: string): Decision {
   const { batch, baseline } = samples;

@@ -4,6 +4,8 @@ import { loadCalibration } from '../calibration/store.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import { invalid, toFault, type Fault } from '../errors.js';
 import { probabilities, type Score } from '../model/energy.js';
+import { choosingTerms } from '../calibration/choosing-terms.js';
+import type { Terms } from '../selection/decide.js';
 
 export type CalibrationState =
   | { readonly state: 'NONE' }
@@ -59,6 +61,12 @@ export class ModelCalibration {
   /** Empty when there is none. */
   get version(): string {
     return this.current?.version ?? '';
+  }
+
+  /** What the calibration in force says of choosing by `score`; undefined: there is none. */
+  choosing(score: Score): Terms | undefined {
+    const { current } = this;
+    return current && choosingTerms(current, score);
   }
 
   apply(calibration: Calibration): void {

@@ -24,6 +24,8 @@ import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';
 
+type Known = NonNullable<Observed['known']>;
+
 /** A request as it was sent; fields that are absent mean the model's or the server's defaults. */
 export interface ScoreRequest {
   readonly context: ContextInput;
@@ -43,8 +45,8 @@ export interface ScoreRequest {
   readonly topK: number;
   /** Index of the policy's own candidate. */
   readonly baseline?: number;
-  /** The candidate that is right, where the caller knows. */
-  readonly known?: NonNullable<Observed['known']>;
+  /** The candidate that is right, where the caller knows; or what tells it once there are energies, [N]. */
+  readonly known?: Known | ((energies: Float64Array) => Known | undefined);
   /** Answer with the pooled raw values, too. */
   readonly logits: boolean;
   /** What parsing the message took. */
@@ -85,10 +87,21 @@ export async function scoreRequest(
   request: ScoreRequest,
   scope: Scope,
 ): Promise<ScoreAnswer> {
-  const { card, calibration, quality } = model;
   const move = request.move && request.context.kind === 'inline';
   // actions first: with a moved context, their memory is gone
-  const actions = checkedActions(parts.limits, card, 'candidates', request.candidates, 1, move);
+  const actions = checkedActions(parts.limits, model.card, 'candidates', request.candidates, 1, move);
+  return scoreActions(parts, model, { ...request, move }, actions, scope);
+}
+
+/** The same for candidates that were checked before. */
+export async function scoreActions(
+  parts: ServingParts,
+  model: ServedModel,
+  request: Omit<ScoreRequest, 'candidates'>,
+  actions: ActionBatch,
+  scope: Scope,
+): Promise<ScoreAnswer> {
+  const { card, calibration, quality } = model;
   const options: EnergyOptions = {
     readout: card.readout,
     pool: checkedPool('options.pool', request.pool, card, actions.steps),
@@ -101,7 +114,7 @@ export async function scoreRequest(
     episodeStep: request.episodeStep,
   });
   const select = checkedSelection(request, actions.candidates);
-  const context = kept(parts, request, checkedContext(parts, model, request.context, move));
+  const context = kept(parts, request, checkedContext(parts, model, request.context, request.move));
 
   const hold = quality.wants(actions.steps);
   const submitted = submitWork(parts, scope, model, { contexts: [context], actions, hold }, request.decodeMs);
@@ -114,11 +127,12 @@ export async function scoreRequest(
   const order = rank(energies);
   const isCardEnergy = options.score === 'readout' && options.pool === card.pool;
   if (isCardEnergy) observeEnergies(parts, model, energies, order);
+  const known = typeof request.known === 'function' ? request.known(energies) : request.known;
   quality.observe({
     actions,
     raw,
     ...(isCardEnergy && { energies }),
-    ...(request.known && { known: request.known }),
+    ...(known && { known }),
     ...(result.held && { held: result.held }),
   });
   const [keptContext] = result.kept;
@@ -149,7 +163,7 @@ function logitsOf(
 
 function kept(
   { contexts }: Pick<ServingParts, 'contexts'>,
-  { keep }: ScoreRequest,
+  { keep }: Pick<ScoreRequest, 'keep'>,
   context: ReturnType<typeof checkedContext>,
 ): ContextRef {
   if (!keep) return context;
@@ -162,7 +176,7 @@ function kept(
 
 /** What is told of the order, once there is one. Errors: `options.top_k`, `baseline_index`, the index of `known`. */
 function checkedSelection(
-  { topK, baseline, known }: ScoreRequest,
+  { topK, baseline, known }: Pick<ScoreRequest, 'topK' | 'baseline' | 'known'>,
   candidates: number,
 ): (energies: Float64Array, order: Int32Array) => Pick<ScoreAnswer, 'ranking' | 'best' | 'baseline'> {
   if (topK > candidates) {
@@ -172,7 +186,7 @@ function checkedSelection(
     });
   }
   if (baseline !== undefined) checkedIndex('options.baseline_index', baseline, candidates);
-  if (known !== undefined) checkedIndex(`options.${known.source}_index`, known.index, candidates);
+  if (typeof known === 'object') checkedIndex(`options.${known.source}_index`, known.index, candidates);
   return (energies, order) => {
     const best = order[0]!;
     return {

@@ -16,6 +16,7 @@ import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
 import { LiveQuality } from '../quality/live-quality.js';
+import { Decisions } from './decisions.js';
 import { ModelCalibration } from './model-calibration.js';
 
 /** Starts a warm engine for a bundle. */
@@ -34,6 +35,7 @@ export interface ServedModel {
   readonly version: ModelVersion;
   readonly calibration: ModelCalibration;
   readonly quality: LiveQuality;
+  readonly decisions: Decisions;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
   readonly cache: ContextCache;
@@ -44,6 +46,7 @@ export interface ModelParts {
   readonly batching: Config['batching'];
   readonly contexts: Config['contexts'];
   readonly quality: Config['quality'];
+  readonly selection: Config['selection'];
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -107,7 +110,19 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     calibration: () => calibration.current,
     onSample: (outcome) => metrics.qualitySamples.inc({ model: name, outcome }),
   });
-  return { name, directory, card: bundle.card, version, calibration, quality, engine, scheduler, cache };
+  const decisions = new Decisions(systemClock, parts.selection.controlShare);
+  return {
+    name,
+    directory,
+    card: bundle.card,
+    version,
+    calibration,
+    quality,
+    decisions,
+    engine,
+    scheduler,
+    cache,
+  };
 }
 
 /** Lets accepted work finish within `boundMs`, rejects the rest as `unavailable`, and stops the engine. */
@@ -122,7 +137,14 @@ export async function stopModel({ scheduler, engine }: ServedModel, boundMs: num
   await engine.close();
 }
 
-export function sampleOf({ name, scheduler, cache, quality, calibration }: ServedModel): ModelSample {
+export function sampleOf({
+  name,
+  scheduler,
+  cache,
+  quality,
+  calibration,
+  decisions,
+}: ServedModel): ModelSample {
   return {
     model: name,
     queueDepth: scheduler.queueDepth,
@@ -130,5 +152,6 @@ export function sampleOf({ name, scheduler, cache, quality, calibration }: Serve
     cache: cache.stats,
     quality: quality.figures(),
     calibration: { state: calibration.state.state, version: calibration.version },
+    ...(decisions.monitor && { gate: decisions.monitor }),
   };
 }

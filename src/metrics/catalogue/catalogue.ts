@@ -6,5 +6,6 @@ import { CALLS } from './calls.js';
 import { ENERGIES } from './energies.js';
 import { ENGINE } from './engine.js';
 import { MODELS } from './models.js';
+import { SELECTION } from './selection.js';
 
-export const CATALOGUE = { ...CALLS, ...ENGINE, ...ENERGIES, ...MODELS } as const;
+export const CATALOGUE = { ...CALLS, ...ENGINE, ...ENERGIES, ...MODELS, ...SELECTION } as const;

@@ -4,8 +4,9 @@ import { decide, plan, type Terms } from '../../../src/selection/decide.js';
 import { samplesOf } from '../../../src/selection/rules.js';
 
 const TERMS: Terms = {
+  version: '0123456789abcdef',
   mayChoose: true,
-  margin: 0.5,
+  gate: { margin: 0.5, bound: 0.05 },
   best: { rule: 'energy_mean', finding: 'energy_mean costs 0.1 [0.05, 0.15] less than the baseline' },
 };
 const VALUES = Float32Array.of(0, 0.3, 0.1, 0.2);
@@ -30,7 +31,7 @@ describe('what a calibration allows', () => {
       'must_not_choose',
     ],
     ['no finding', plan(asked('auto'), { ...TERMS, best: undefined }, true), 'not_calibrated'],
-    ['no gate', plan(asked('energy_mean'), { ...TERMS, margin: undefined }, true), 'not_calibrated'],
+    ['no gate', plan(asked('energy_mean'), { ...TERMS, gate: undefined }, true), 'not_calibrated'],
     ['closed', plan(asked('consensus_of_best'), TERMS, false), 'gate_closed'],
     ['closed, auto', plan(asked('auto'), TERMS, false), 'gate_closed'],
   ];
@@ -73,7 +74,7 @@ describe('the gate', () => {
       [0.6, true],
       [0.61, false],
     ] as const) {
-      const planned = plan(asked('energy'), { ...TERMS, margin }, true);
+      const planned = plan(asked('energy'), { ...TERMS, gate: { margin, bound: 0.05 } }, true);
       const decision = decide(planned, SAMPLES, ENERGIES, false);
       assert.equal(decision.gate?.accepted, accepted);
       assert.equal(decision.gate.wanted, margin);
@@ -86,7 +87,12 @@ describe('the gate', () => {
   test('the control arm executes the baseline where the gate accepted, and only there', () => {
     const accepted = decide(plan(asked('energy'), TERMS, true), SAMPLES, ENERGIES, true);
     assert.deepEqual([accepted.fallback, accepted.index, accepted.gate?.accepted], ['control', 1, true]);
-    const refused = decide(plan(asked('energy'), { ...TERMS, margin: 2 }, true), SAMPLES, ENERGIES, true);
+    const refused = decide(
+      plan(asked('energy'), { ...TERMS, gate: { margin: 2, bound: 0.05 } }, true),
+      SAMPLES,
+      ENERGIES,
+      true,
+    );
     assert.equal(refused.fallback, 'gate_refused');
     const consensus = decide(plan(asked('consensus'), TERMS, true), SAMPLES, ENERGIES, true);
     assert.equal(consensus.fallback, undefined);
