@@ -11,7 +11,7 @@ import type { Score } from '../model/energy.js';
 import { actionTraits } from '../selection/candidates.js';
 import { decide, plan, type Decision, type Without } from '../selection/decide.js';
 import { applyRule, samplesOf, type Choice, type Rule } from '../selection/rules.js';
-import { checkedActions, checkedContext, checkedIndex } from './inputs.js';
+import { checkedActions, checkedContext, checkedIndex } from './checked-inputs.js';
 import { scoreActions, type ScoreAnswer, type ScoreRequest } from './scoring.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';

@@ -10,7 +10,7 @@ import type { Scope } from '../../serving/scope.js';
 import * as serving from '../../serving/selecting.js';
 import { modelOf, type ServingParts } from '../../serving/submit.js';
 import type { Parsed } from '../../wire/request.js';
-import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor.js';
+import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeInline, decodeScore } from '../energy/inputs-message.js';
 import { keptMessage } from '../energy/kept-contexts.js';
 import type { Gate } from '../../generated/action_energy/v1/Gate.js';
