@@ -5,7 +5,9 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Command, Option } from 'commander';
 import { Fault, invalid } from '../errors.js';
+import { compareSettings } from '../importing/compare-settings.js';
 import { modelTensors } from '../importing/model-tensors.js';
+import { VERIFY_SNIPPET, verifyEnergies } from '../importing/verify.js';
 import { describeWeights } from '../model/architecture.js';
 import { saveBundle } from '../model/bundle.js';
 import { READOUT_KINDS } from '../model/readout.js';
@@ -30,6 +32,8 @@ interface ImportFlags extends DeclarationFlags {
   name?: string;
   prefix?: string;
   key?: string;
+  verify?: string;
+  data?: string[];
   force?: true;
   json?: true;
 }
@@ -39,11 +43,15 @@ Example:
   action-energy import energy_model--80000_checkpoint.pt \\
     --heads 8 --activation relu --readout sigmoid --units normalized_q99 -o models/NAME
 
-Heads, activation and readout leave no trace in a checkpoint; the training code says what they were.`;
+Heads, activation and readout leave no trace in a checkpoint; the training code says what they were. --verify makes sure:
+${VERIFY_SNIPPET}
+
+A .pt file may hold the state dict under a key (found, or named by --key) and the model below a prefix (found, or named by
+--prefix). Counters, random states, settings and stored positions beside the weights are left out, and named.`;
 
 export function importCommand(): Command {
   const command = new Command('import')
-    .description('make a model bundle from a checkpoint (.pt from torch.save, or .safetensors)')
+    .description('make a model bundle from a checkpoint: .pt of torch.save, .safetensors or .npz')
     .argument('<checkpoint>', 'state dict in float32, float16 or bfloat16')
     .requiredOption('-o, --output <directory>', 'bundle to write')
     .option('--heads <n>', 'attention heads (cross_attention)', parseInteger)
@@ -77,12 +85,22 @@ export function importCommand(): Command {
       ]),
     )
     .option('--dim-names <names>', 'names of the action dims, by comma', parseNames)
+    .addOption(
+      new Option('--mask-polarity <polarity>', 'what True means in the masks that come with contexts')
+        .choices(['true_is_ignored', 'true_is_visible'])
+        .default('true_is_ignored'),
+    )
     .option('--name <name>', 'name of the model (default: name of the output directory)')
     .option(
       '--key <key>',
       'dict of a .pt file that is the state dict, when it is not found (a.b: two levels)',
     )
     .option('--prefix <prefix>', 'take only the keys below this prefix, and strip it')
+    .option('--verify <file>', 'refuse a model that does not reproduce these energies (see below)')
+    .option(
+      '--data <files...>',
+      'calibration data: compare the loss of all settings, refuse one that another beats',
+    )
     .option('--force', 'replace an existing bundle with everything in it')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLE);
@@ -103,11 +121,20 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
     throw error instanceof MissingDeclarations ? withCommand(error, checkpoint) : error;
   }
   const { card, weights } = bundle;
+  const tested = await testAgainst(card, weights, flags);
   const { digest } = await saveBundle(flags.output, card, weights, { force: flags.force === true });
   const advice = adviceFor(card);
   const parameters = parameterCount(weights);
   if (flags.json) {
-    printJson({ directory: flags.output, card, parameters, digest, left_out: leftOut, advice });
+    printJson({
+      directory: flags.output,
+      card,
+      parameters,
+      digest,
+      left_out: leftOut,
+      ...tested.json,
+      advice,
+    });
     return;
   }
   process.stdout.write(
@@ -115,6 +142,7 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
       JSON.stringify(card, null, 2),
       '',
       `wrote ${flags.output}: ${card.architecture}, ${formatCount(parameters)} parameters, sha256 ${digest}`,
+      ...tested.lines,
       ...leftOut.map((what) => `left out: ${what}`),
       ...advice.map((line) => `note: ${line}`),
       '',
@@ -122,8 +150,42 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
   );
 }
 
+interface Tested {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly lines: readonly string[];
+}
+
+/** What --verify and --data find. Errors: the card as declared does not fit them; the fault says what would. */
+async function testAgainst(
+  card: ModelCard,
+  weights: Weights,
+  { verify, data }: ImportFlags,
+): Promise<Tested> {
+  const onTry = (what: string): void => void process.stderr.write(`trying ${what}\n`);
+  const lines: string[] = [];
+  const json: Record<string, unknown> = {};
+  if (verify !== undefined) {
+    const { energies, largestDifference } = await verifyEnergies(card, weights, verify, onTry);
+    json['verified'] = { energies, largest_difference: largestDifference };
+    lines.push(
+      `verified: ${energies} energies reproduced, differences up to ${largestDifference.toPrecision(2)}`,
+    );
+  }
+  if (data !== undefined) {
+    const { settings, rows, chance } = await compareSettings(card, weights, data, onTry);
+    json['settings'] = { rows, chance, losses: settings.map(({ flags, loss }) => ({ flags, loss })) };
+    lines.push(
+      `InfoNCE loss of ${rows} rows (chance ${chance.toFixed(3)}), lowest first:`,
+      ...settings
+        .slice(0, 5)
+        .map(({ flags, loss }) => `  ${loss.toFixed(3)}  ${flags.join(' ') || 'as declared'}`),
+    );
+  }
+  return { json, lines };
+}
+
 async function declaredBy(flags: ImportFlags, checkpoint: string, tensors: Weights): Promise<Declared> {
-  const { heads, activation, tau, pool, chunk } = flags;
+  const { heads, activation, tau, pool, chunk, maskPolarity } = flags;
   const readout = readoutOf(flags);
   const { dims } = describeWeights(checkpoint, tensors);
   const sha256 = await fileDigest(checkpoint);
@@ -135,6 +197,7 @@ async function declaredBy(flags: ImportFlags, checkpoint: string, tensors: Weigh
     ...(tau === undefined ? {} : { tau }),
     ...(pool === undefined ? {} : { pool }),
     ...(chunk === undefined ? {} : { chunk }),
+    ...(maskPolarity === undefined ? {} : { maskPolarity }),
     actions: actionsOf(flags, dims.action_dim ?? 0),
     provenance: { source: path.basename(checkpoint), sha256, imported: new Date().toISOString() },
   };

@@ -43,6 +43,9 @@ export const actionConventionsSchema = z.strictObject({
 });
 export type ActionConventions = z.infer<typeof actionConventionsSchema>;
 
+export const maskPolaritySchema = z.enum(['true_is_ignored', 'true_is_visible']);
+export type MaskPolarity = z.infer<typeof maskPolaritySchema>;
+
 export const provenanceSchema = z.strictObject({
   /** File name (not path) of the imported checkpoint. */
   source: z.string(),
@@ -70,8 +73,8 @@ const common = {
   /** InfoNCE temperature of training; calibration may replace it. */
   tau: positive,
   actions: actionConventionsSchema,
-  /** The mask convention of `hidden`: True marks a token to ignore. The only one supported; written so that nobody guesses. */
-  mask_polarity: z.literal('true_is_ignored'),
+  /** What True means in the masks that come with contexts: ignore this token (PyTorch's way), or see it (JAX's). */
+  mask_polarity: maskPolaritySchema,
   provenance: provenanceSchema.optional(),
 };
 

@@ -42,7 +42,7 @@ export function checkContext(
     });
   }
   const tokens = rows[0]!;
-  const visible = visibleRanges(maskBytes(mask, at('pad_mask')), tokens, at('pad_mask'));
+  const visible = visibleRanges(maskBytes(mask, at('pad_mask')), tokens, at('pad_mask'), card.mask_polarity);
   refuseSingleToken(visible, card, mask === undefined ? at('hidden') : at('pad_mask'));
   return { dtype, tokens, visible };
 }

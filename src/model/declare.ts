@@ -29,6 +29,8 @@ export interface Declared {
   readonly chunk?: number;
   /** Default: units `unspecified`, nothing else declared. */
   readonly actions?: ModelCard['actions'];
+  /** Default: True marks a token to ignore. */
+  readonly maskPolarity?: ModelCard['mask_polarity'];
   readonly provenance?: NonNullable<ModelCard['provenance']>;
 }
 
@@ -115,7 +117,7 @@ export function bundleFromCheckpoint(
         : { layers: structure.layers, chunk: dims.chunk }),
       tau,
       actions,
-      mask_polarity: 'true_is_ignored',
+      mask_polarity: declared.maskPolarity ?? 'true_is_ignored',
       ...(provenance === undefined ? {} : { provenance }),
     },
     CARD_FILE,

@@ -1,15 +1,15 @@
 /**
- * The context's pad mask. True (1) marks a token to ignore; its length is S, the number of context tokens. Masked tokens
+ * The context's pad mask. True (1) marks a token to ignore, unless the card says the reverse; its length is S, the number of context tokens. Masked tokens
  * cannot change a result, so all that the engine needs is where the visible ones are.
  */
 import { invalid } from '../errors.js';
-import type { ModelCard } from './card.js';
+import type { MaskPolarity, ModelCard } from './card.js';
 
 /** Half-open token ranges, ascending, disjoint, none empty. */
 export type Ranges = readonly (readonly [start: number, end: number])[];
 
 /**
- * Ranges of the visible tokens (mask 0); without a mask all of them. Errors: length other than `tokens`, a value other
+ * Ranges of the visible tokens (mask 0, or 1 where True means visible); without a mask all of them. Errors: length other than `tokens`, a value other
  * than 0 and 1, nothing visible.
  *
  * @param mask [S] of 0 and 1
@@ -19,7 +19,9 @@ export function visibleRanges(
   mask: Uint8Array | undefined,
   tokens: number,
   field = 'pad_mask',
+  polarity: MaskPolarity = 'true_is_ignored',
 ): [start: number, end: number][] {
+  const shown = polarity === 'true_is_visible' ? 1 : 0;
   if (tokens < 1) throw invalid(field, 'a context without tokens', { found: '0', wanted: 'at least one' });
   if (mask === undefined) return [[0, tokens]];
   if (mask.length !== tokens) {
@@ -36,11 +38,11 @@ export function visibleRanges(
     if (value > 1) {
       throw invalid(`${field}[${i}]`, 'not a truth value', {
         found: String(value),
-        wanted: '0 (visible) or 1 (ignore)',
+        wanted: shown === 0 ? '0 (visible) or 1 (ignore)' : '0 (ignore) or 1 (visible)',
       });
     }
-    if (value === 0 && start < 0) start = i;
-    if (value === 1 && start >= 0) {
+    if (value === shown && start < 0) start = i;
+    if (value !== shown && start >= 0) {
       ranges.push([start, i]);
       start = -1;
     }
@@ -49,8 +51,8 @@ export function visibleRanges(
   if (ranges.length === 0) {
     throw invalid(field, 'no visible token', {
       found: `all ${tokens} masked`,
-      wanted: 'at least one 0',
-      mend: 'True means ignore: is the mask inverted?',
+      wanted: `at least one ${shown}`,
+      mend: `True means ${shown === 0 ? 'ignore' : 'visible'}: is the mask inverted?`,
     });
   }
   return ranges;
@@ -152,4 +154,9 @@ export function maskFromPieces(pieces: MaskPieces, field = 'mask_pieces'): Uint8
   if (last >= 0) mask.fill(1, last);
   mask[textEnd] = 1;
   return mask;
+}
+
+/** A mask of `maskFromPieces` (True = ignore) as the card's masks are. */
+export function polarised(mask: Uint8Array, { mask_polarity }: ModelCard): Uint8Array {
+  return mask_polarity === 'true_is_visible' ? mask.map((value) => 1 - value) : mask;
 }

@@ -9,7 +9,7 @@ import { invalid } from '../errors.js';
 import { checkActions, type ActionBatch } from '../model/actions.js';
 import type { ModelCard, Pool } from '../model/card.js';
 import { checkContext } from '../model/context.js';
-import { maskFromPieces, type MaskPieces, visibleCount } from '../model/mask.js';
+import { maskFromPieces, polarised, type MaskPieces, visibleCount } from '../model/mask.js';
 import { makeTensor, type Tensor } from '../tensor/tensor.js';
 import type { ServedModel } from './served-model.js';
 import type { ServingParts } from './submit.js';
@@ -73,7 +73,7 @@ export function checkedInline(
         `${field}.mask_pieces`,
         'bool',
         [rows],
-        maskFromPieces({ tokens: rows, ...sent }, `${field}.mask_pieces`),
+        polarised(maskFromPieces({ tokens: rows, ...sent }, `${field}.mask_pieces`), card),
       )
     : sent;
   const { dtype, tokens, visible } = checkContext(hidden, mask, card, field);

@@ -91,6 +91,7 @@ export async function calibrationData(
   }
   const { steps, explicit, layers, columns } = checked[0]!.layout;
   const dims = card.action_dim;
+  const shown = card.mask_polarity === 'true_is_visible' ? 1 : 0;
   const locate = (row: number): { shard: Shard; at: number } => {
     const shard = shards.findLast(({ first }) => first <= row)!;
     return { shard, at: row - shard.first };
@@ -134,7 +135,7 @@ export async function calibrationData(
       const { start, end, tokens } = tokenRange(shard, at);
       if (!columns.has('pad_mask')) return { tokens, masked: 0 };
       const { bytes } = await shard.source.rows('pad_mask', start, end);
-      return { tokens, masked: bytes.reduce((sum, value) => sum + (value === 0 ? 0 : 1), 0) };
+      return { tokens, masked: bytes.reduce((sum, value) => sum + (value === shown ? 0 : 1), 0) };
     },
     actions: (row) => floats('actions', row),
     negatives: async (row, count) => (await floats('negatives', row)).subarray(0, count * steps * dims),

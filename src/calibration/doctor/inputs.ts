@@ -65,7 +65,7 @@ export async function dataInputs(data: CalibrationData, card: ModelCard, seed: n
     // rows that no engine would take are the data probes' business
     if (tokens - masked < (card.architecture === 'cross_attention' ? 2 : 1)) continue;
     const { hidden, mask } = await data.context(row);
-    const visible = visibleRanges(mask?.bytes, tokens);
+    const visible = visibleRanges(mask?.bytes, tokens, 'pad_mask', card.mask_polarity);
     contexts.push({ tokens, hidden: toFloat32('hidden', hidden), visible });
   }
   const chunks = new Float32Array(CHUNKS * steps * dims);

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
-import { maskFromPieces, refuseSingleToken, visibleCount, visibleRanges } from '../../../src/model/mask.js';
+import type { ModelCard } from '../../../src/model/card.js';
+import { checkContext } from '../../../src/model/context.js';
+import {
+  maskFromPieces,
+  polarised,
+  refuseSingleToken,
+  visibleCount,
+  visibleRanges,
+} from '../../../src/model/mask.js';
+import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';
 import { smallCard } from '../../support/bundles.js';
 
 const faultAt = (field: string) => (error: unknown) => error instanceof Fault && error.field === field;
@@ -109,4 +118,32 @@ test('pieces that contradict the context or each other are refused by name', () 
     () => maskFromPieces({ tokens: 4, numPatches: 0, nextActions: Uint8Array.of(0, 7, 0) }),
     faultAt('mask_pieces.next_actions[1]'),
   );
+});
+
+test('a card may say that True means visible: ranges, contexts and masks made from pieces follow it', () => {
+  const visible = smallCard({ mask_polarity: 'true_is_visible' });
+  const ignored = smallCard();
+  const bits = Uint8Array.of(0, 1, 1, 0, 1);
+  assert.deepEqual(visibleRanges(bits, 5, 'pad_mask', 'true_is_visible'), [
+    [1, 3],
+    [4, 5],
+  ]);
+  assert.throws(
+    () => visibleRanges(Uint8Array.of(0, 0), 2, 'pad_mask', 'true_is_visible'),
+    /True means visible/,
+  );
+  const hidden: Tensor = float32Tensor([5, ignored.state_dim], new Float32Array(5 * ignored.state_dim));
+  const mask: Tensor = { dtype: 'bool', shape: [5], bytes: bits };
+  assert.deepEqual(checkContext(hidden, mask, visible).visible, [
+    [1, 3],
+    [4, 5],
+  ]);
+  assert.deepEqual(checkContext(hidden, mask, ignored).visible, [
+    [0, 1],
+    [3, 4],
+  ]);
+  const built = maskFromPieces({ tokens: 5, numPatches: 2, actionSpans: [[3, 4]] });
+  const sent = (card: ModelCard): Tensor => ({ dtype: 'bool', shape: [5], bytes: polarised(built, card) });
+  assert.deepEqual(checkContext(hidden, sent(visible), visible).visible, [[0, 3]]);
+  assert.deepEqual(checkContext(hidden, sent(ignored), ignored).visible, [[0, 3]]);
 });
