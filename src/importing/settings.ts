@@ -5,7 +5,8 @@
 import type { Engine } from '../engine/engine.js';
 import { startEngine } from '../engine/start.js';
 import { Fault } from '../errors.js';
-import { readoutSchema, type ModelCard, type Pool, type Readout } from '../model/card.js';
+import type { ModelCard, Pool } from '../model/card.js';
+import { READOUT_KINDS, readoutSchema, type Readout } from '../model/readout.js';
 import type { Weights } from '../model/weights.js';
 
 /** What an engine must be started with to try it. */
@@ -26,7 +27,6 @@ const HEADS = [1, 2, 4, 8, 16, 32];
 /** Heads narrower than this are not tried. */
 const NARROWEST_HEAD = 4;
 const ACTIVATIONS = ['relu', 'silu'] as const;
-const READOUTS = ['sigmoid', 'softplus', 'linear', 'half_square'] as const;
 const POOLS = ['mean', 'sum', 'first', 'weighted'] as const;
 
 /** The declared setting first, then those with one difference, then more. */
@@ -53,7 +53,7 @@ export function engineSettings(card: ModelCard): EngineSetting[] {
 
 /** The declared readout and pool first. */
 export function readoutSettings({ readout, pool }: ModelCard): ReadoutSetting[] {
-  const usual = READOUTS.map((kind) => readoutSchema.parse({ kind }));
+  const usual = READOUT_KINDS.map((kind) => readoutSchema.parse({ kind }));
   const readouts = [readout, ...usual.filter((each) => JSON.stringify(each) !== JSON.stringify(readout))];
   const pools: Pool[] = [pool, ...POOLS.filter((kind) => kind !== pool.kind).map((kind): Pool => ({ kind }))];
   const settings = readouts.flatMap((r) =>
