@@ -25,7 +25,11 @@ const { values: flags } = parseArgs({
     save: { type: 'boolean', default: false },
   },
 });
-const options = { intraOpNumThreads: Number(flags.threads), interOpNumThreads: 1 };
+const options = {
+  intraOpNumThreads: Number(flags.threads),
+  interOpNumThreads: 1,
+  extra: { session: { x64quantprecision: '1' } }, // as src/engine/runtime.ts
+};
 const CANDIDATES = 64;
 const CONTEXTS = 8;
 const visible = size.tokens - size.masked;

@@ -50,7 +50,13 @@ export class Runtime {
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: String(awakeUs) } } },
+      extra: {
+        session: {
+          intra_op: { allow_spinning: '1', spin_duration_us: String(awakeUs) },
+          // 8-bit products on x86 without VNNI: the faster kernel adds pairs in 16 bits, which saturate
+          x64quantprecision: '1',
+        },
+      },
     });
     this.#sessions.push(session);
     return {

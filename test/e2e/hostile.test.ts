@@ -42,8 +42,11 @@ describe('hostile clients', () => {
 
   async function stillGood(): Promise<void> {
     assert.deepEqual((await client.score(good)).energies, energies);
-    const page = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
-    assert.match(page, /^action_energy_queue_depth\{[^}]*\} 0$/m);
+    // what a dead client left goes when the server hears of it
+    await until(async () => {
+      const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
+      return /^action_energy_queue_depth\{[^}]*\} 0$/m.test(await page.text());
+    });
   }
 
   /** Sends the first `bytes` of a framed request on a connection of its own; returns what cuts the connection. */

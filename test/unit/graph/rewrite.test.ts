@@ -29,7 +29,10 @@ function sample(): Graph {
 }
 
 async function run(graph: Graph): Promise<Float32Array> {
-  const session = await InferenceSession.create(writeOnnx(graph), { intraOpNumThreads: 1 });
+  const session = await InferenceSession.create(writeOnnx(graph), {
+    intraOpNumThreads: 1,
+    extra: { session: { x64quantprecision: '1' } }, // as src/engine/runtime.ts
+  });
   try {
     const { y } = await session.run({
       x: new Tensor('float32', X, [ROWS, WIDE]),
