@@ -1,5 +1,7 @@
 /** How a client reaches a server: address, credentials and the channel's options. */
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import { credentials, Metadata, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import { invalid } from '../errors.js';
 
@@ -38,6 +40,12 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_reconnect_backoff_ms': 2_000,
 };
 
+/**
+ * grpc-js 1.14.7 sends the host of the address as TLS server name. An IP must not be one (RFC 6066, 3), and Node 26 refuses it:
+ * this goes in its place, and the certificate is checked against the IP.
+ */
+const NAME_OF_AN_IP = 'ip-address.invalid';
+
 export interface ChannelParts {
   readonly address: string;
   readonly credentials: ChannelCredentials;
@@ -60,13 +68,25 @@ export async function channelParts({ address, tls, token }: ChannelTarget): Prom
   }
   return {
     address,
-    credentials: tls === undefined ? credentials.createInsecure() : await tlsCredentials(tls),
-    options: CHANNEL_OPTIONS,
+    credentials: tls === undefined ? credentials.createInsecure() : await tlsCredentials(tls, ipOf(address)),
+    options:
+      tls === undefined || ipOf(address) === undefined
+        ? CHANNEL_OPTIONS
+        : { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': NAME_OF_AN_IP },
     metadata,
   };
 }
 
-async function tlsCredentials({ caFile, certFile, keyFile }: TlsFiles): Promise<ChannelCredentials> {
+/** The address where it is an IP; a certificate must then name it. */
+function ipOf(address: string): string | undefined {
+  const host = /^\[?(.*?)\]?:\d+$/.exec(address)?.[1] ?? '';
+  return isIP(host) === 0 ? undefined : host;
+}
+
+async function tlsCredentials(
+  { caFile, certFile, keyFile }: TlsFiles,
+  ip: string | undefined,
+): Promise<ChannelCredentials> {
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw invalid('tls', 'half of a client certificate', {
       found: certFile === undefined ? 'a key' : 'a certificate',
@@ -74,7 +94,14 @@ async function tlsCredentials({ caFile, certFile, keyFile }: TlsFiles): Promise<
     });
   }
   const [ca = null, key = null, cert = null] = await Promise.all([caFile, keyFile, certFile].map(readPem));
-  return credentials.createSsl(ca, key, cert);
+  return credentials.createSsl(
+    ca,
+    key,
+    cert,
+    ip === undefined
+      ? {}
+      : { checkServerIdentity: (_name, certificate) => checkServerIdentity(ip, certificate) },
+  );
 }
 
 async function readPem(file: string | undefined): Promise<Buffer | null> {

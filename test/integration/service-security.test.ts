@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { credentials, Metadata, status as Code, type ChannelCredentials, type Client } from '@grpc/grpc-js';
+import { EnergyClient } from '../../src/client/energy-client.js';
 import { contract } from '../../src/wire/contract.js';
 import { goldenTensors } from '../support/bundles.js';
 import {
@@ -45,17 +46,10 @@ describe('security', () => {
   const openssl = (...args: string[]): void => {
     execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
   };
-  /** A key and a certificate for localhost, signed by `ca`, or by itself. */
-  const certify = (name: string, ca?: string): void => {
+  /** A key and a certificate for `names`, signed by `ca`, or by itself. */
+  const certify = (name: string, ca?: string, names = 'DNS:localhost,IP:127.0.0.1'): void => {
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
-    const about = [
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-addext',
-      'subjectAltName=DNS:localhost,IP:127.0.0.1',
-    ];
+    const about = ['-days', '2', '-subj', `/CN=${name}`, '-addext', `subjectAltName=${names}`];
     const signer = ca === undefined ? [] : ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`];
     openssl('req', '-x509', ...key, ...about, ...signer, '-out', `${name}.pem`);
   };
@@ -63,6 +57,7 @@ describe('security', () => {
     directory = await mkdtemp(path.join(tmpdir(), 'action-energy-security-'));
     certify('ca');
     certify('server', 'ca');
+    certify('elsewhere', 'ca', 'DNS:localhost,IP:127.0.0.2');
     certify('client', 'ca');
     certify('stranger');
     writeFileSync(file('tokens.yaml'), TOKENS);
@@ -77,7 +72,8 @@ describe('security', () => {
     const clients: Client[] = [];
     try {
       const connect = (creds: ChannelCredentials): Client => {
-        const client = openClient(addressOf(service.server), creds);
+        // by name: grpc-js sends the host as TLS server name, which an IP must not be
+        const client = openClient(addressOf(service.server).replace('127.0.0.1', 'localhost'), creds);
         clients.push(client);
         return client;
       };
@@ -103,6 +99,24 @@ describe('security', () => {
       await unreachable(connect(credentials.createInsecure()));
       await unreachable(connect(credentials.createSsl(pem('stranger.pem'))));
     }));
+
+  test('TLS to an IP: the certificate must name it', async () => {
+    const models = (certificate: string): Promise<number> => {
+      let count = 0;
+      const flags = { 'tls-cert': file(`${certificate}.pem`), 'tls-key': file(`${certificate}.key`) };
+      return using(flags, async (_connect, { server }) => {
+        const target = { address: addressOf(server), tls: { caFile: file('ca.pem') } };
+        const client = await EnergyClient.open(target);
+        try {
+          count = (await client.listModels({ timeoutMs: 2_000, retries: 0 })).length;
+        } finally {
+          client.close();
+        }
+      }).then(() => count);
+    };
+    assert.equal(await models('server'), 1);
+    await assert.rejects(models('elsewhere'), { kind: 'unavailable', found: /altnames|127\.0\.0\.1/ });
+  });
 
   test('mutual TLS: only with a certificate of the authority', () =>
     using({ ...tls(), 'tls-client-ca': file('ca.pem') }, async (connect) => {
