@@ -4,7 +4,7 @@
  * threads, because its memory would hide ours. Prints one JSON object.
  */
 import { performance } from 'node:perf_hooks';
-import { Tensor as OrtTensor } from 'onnxruntime-node';
+import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import { singleGraph } from '../src/energy/single-graph.js';
 import type { EngineBatch } from '../src/engine/engine.js';
 import { Runtime } from '../src/engine/runtime.js';

@@ -6,8 +6,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { energyGraphs, type EnergyGraphs } from '../src/energy/graphs.js';
+import { InferenceSession, Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import type { Graph } from '../src/graph/graph.js';
 import { writeOnnx } from '../src/graph/onnx.js';
 import { quantizeProducts } from '../src/graph/quantize.js';

@@ -1,13 +1,14 @@
 /**
- * What two tests need beside Node, installed where it is missing: PyTorch in `.venv` (fresh golden vectors) and, on
- * Debian as root, chromium with libvulkan1 (their software Vulkan driver stands in for a GPU). Runs before `npm test`.
+ * What some tests need beside Node, installed where it is missing: PyTorch in `.venv` (fresh golden vectors) and, on
+ * Debian as root, a few packages. Runs before `npm test`.
  * Where something cannot be had, says so and goes on, and the test that needs it says that it is skipped; with CI=true
  * that is a failure.
  */
 import process from 'node:process';
 import { ensurePackages, quiet, retry, run } from './python-venv.mjs';
 
-const DEBIAN_PACKAGES = ['chromium', 'libvulkan1'];
+/** chromium's Vulkan driver stands in for a GPU; strace sees what our processes send and write. */
+const DEBIAN_PACKAGES = ['chromium', 'libvulkan1', 'strace'];
 
 async function python() {
   const modules = 'torch, numpy, safetensors';
@@ -15,12 +16,12 @@ async function python() {
   return ensurePackages(modules, 'test/golden/requirements.txt', 'fresh golden vectors');
 }
 
-async function vulkan() {
+async function debian() {
   const missing = DEBIAN_PACKAGES.filter((name) => !quiet('dpkg', ['--status', name]));
   if (missing.length === 0) return true;
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || !quiet('apt-get', ['--version']))
     return false;
-  process.stdout.write(`installing ${missing.join(' and ')} for the WebGPU test\n`);
+  process.stdout.write(`installing ${missing.join(' and ')} for the tests that need them\n`);
   process.env.DEBIAN_FRONTEND = 'noninteractive';
   return retry(
     () =>
@@ -31,7 +32,7 @@ async function vulkan() {
 
 const parts = [
   ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
-  ['chromium and libvulkan1 (Debian, as root): the WebGPU test', await vulkan()],
+  ['chromium, libvulkan1 and strace (Debian, as root): the WebGPU test and that of silence', await debian()],
 ];
 for (const [what, there] of parts) {
   if (!there) process.stderr.write(`\n*** NOT INSTALLED, its test will be skipped: ${what} ***\n\n`);

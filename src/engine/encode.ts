@@ -1,5 +1,5 @@
 /** Encoding: visible tokens of several contexts packed into one matrix, run, and split again. No padding is encoded. */
-import { Tensor as OrtTensor } from 'onnxruntime-node';
+import { Tensor as OrtTensor } from './onnx-runtime.js';
 import { invalid, toFault, type Fault } from '../errors.js';
 import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';

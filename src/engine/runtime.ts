@@ -3,7 +3,7 @@
  * scores (`sessions.ts`), differentiates or trains stands on top of it. A run blocks the thread that calls it, so whoever
  * serves clients keeps a runtime in a worker.
  */
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor as OrtTensor } from './onnx-runtime.js';
 import type { Graph } from '../graph/graph.js';
 import { writeOnnx } from '../graph/onnx.js';
 import type { Provider } from './engine.js';

@@ -1,5 +1,5 @@
 /** What the engine's stages share: the model at hand, encoded contexts, and the faults of a stage. */
-import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Tensor as OrtTensor } from './onnx-runtime.js';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';

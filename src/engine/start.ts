@@ -1,4 +1,5 @@
 /** Starts an engine: a worker thread that owns the sessions of one model on one device. */
+import './telemetry.js';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';

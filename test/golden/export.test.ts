@@ -1,7 +1,7 @@
 /** The exported single graph, run by ONNX Runtime itself, against golden vectors; and against the factorised graphs by way of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor as OrtTensor } from '../../src/engine/onnx-runtime.js';
 import { SINGLE_GRAPH_OPSET, singleGraph } from '../../src/energy/single-graph.js';
 import { writeOnnx } from '../../src/graph/onnx.js';
 import { toFloat32 } from '../../src/tensor/convert.js';

@@ -1,6 +1,6 @@
 /** Runs a graph under construction on ONNX Runtime's CPU provider: what its nodes really do, beside what the rules infer. */
 import assert from 'node:assert/strict';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor as OrtTensor } from '../../src/engine/onnx-runtime.js';
 import type { ElementType } from '../../src/graph/element-type.js';
 import type { Graph } from '../../src/graph/graph.js';
 import type { Value } from '../../src/graph/value.js';

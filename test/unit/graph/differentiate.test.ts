@@ -1,7 +1,7 @@
 /** Derivatives of each op, first and second order, run by ONNX Runtime and held against finite differences. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor as OrtTensor } from '../../../src/engine/onnx-runtime.js';
 import type { Shape } from '../../../src/graph/dims.js';
 import { gradientsOf } from '../../../src/graph/differentiate/gradients.js';
 import { DERIVATIVES } from '../../../src/graph/differentiate/table.js';

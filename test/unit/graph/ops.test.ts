@@ -1,7 +1,7 @@
 /** Each op that has a rule, written as ONNX, run by ONNX Runtime and compared with numbers worked out here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Tensor as OrtTensor } from 'onnxruntime-node';
+import type { Tensor as OrtTensor } from '../../../src/engine/onnx-runtime.js';
 import type { ElementType } from '../../../src/graph/element-type.js';
 import { tokenInput } from '../../../src/energy/tokens.js';
 import { Graph } from '../../../src/graph/graph.js';

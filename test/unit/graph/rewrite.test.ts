@@ -6,7 +6,7 @@ import type { Value } from '../../../src/graph/value.js';
 import { add, matmul, relu } from '../../../src/graph/ops.js';
 import { padProducts } from '../../../src/graph/pad-products.js';
 import { quantizeProducts } from '../../../src/graph/quantize.js';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor } from '../../../src/engine/onnx-runtime.js';
 import { writeOnnx } from '../../../src/graph/onnx.js';
 import { uniform } from '../../support/bundles.js';
 import { assertClose } from '../../support/numbers.js';

@@ -1,0 +1,4 @@
+/** ONNX Runtime, quiet. Nothing else imports `onnxruntime-node`. */
+import './telemetry.js';
+
+export { InferenceSession, Tensor } from 'onnxruntime-node';
