@@ -37,6 +37,19 @@ export default tseslint.config(
     },
   },
   { files: ['src/cli/**', 'bench/**'], rules: { 'no-console': 'off' } },
+  {
+    files: ['src/**', 'bench/**', 'test/**'],
+    ignores: ['src/engine/onnx-runtime.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { name: 'onnxruntime-node', message: 'src/engine/onnx-runtime.ts turns its telemetry off first.' },
+      ],
+    },
+  },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
-  { files: ['scripts/**'], languageOptions: { globals: { URL: 'readonly', process: 'readonly' } } },
+  {
+    files: ['scripts/**'],
+    languageOptions: { globals: { URL: 'readonly', process: 'readonly', performance: 'readonly' } },
+  },
 );
