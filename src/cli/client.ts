@@ -4,12 +4,14 @@ import { clientBenchCommand } from './client-bench.js';
 import { clientCalibrateCommand, clientEvaluateCommand } from './client-calibrate.js';
 import { clientHealthCommand } from './client-health.js';
 import { clientScoreCommand } from './client-score.js';
+import { clientSelectCommand } from './client-select.js';
 
 export function clientCommand(): Command {
   return new Command('client')
     .description('talk to a running server')
     .helpGroup('Service:')
     .addCommand(clientScoreCommand())
+    .addCommand(clientSelectCommand())
     .addCommand(clientCalibrateCommand())
     .addCommand(clientEvaluateCommand())
     .addCommand(clientHealthCommand())

@@ -14,6 +14,10 @@ import type { PutContextResponse__Output } from '../generated/action_energy/v1/P
 import type { ReloadResponse__Output } from '../generated/action_energy/v1/ReloadResponse.js';
 import type { ScoreActionsRequest } from '../generated/action_energy/v1/ScoreActionsRequest.js';
 import type { ScoreActionsResponse__Output } from '../generated/action_energy/v1/ScoreActionsResponse.js';
+import type { ReportOutcomeRequest } from '../generated/action_energy/v1/ReportOutcomeRequest.js';
+import type { ReportOutcomeResponse__Output } from '../generated/action_energy/v1/ReportOutcomeResponse.js';
+import type { SelectActionRequest } from '../generated/action_energy/v1/SelectActionRequest.js';
+import type { SelectActionResponse__Output } from '../generated/action_energy/v1/SelectActionResponse.js';
 import { contract, ENERGY_SERVICE } from '../wire/contract.js';
 import { callUnary, type CallSettings, type UnaryMethod } from './call.js';
 import { uploadCalibration, type CalibrationUpload } from './calibration.js';
@@ -46,6 +50,19 @@ export class EnergyClient {
 
   score(request: ScoreActionsRequest, settings?: CallSettings): Promise<ScoreActionsResponse__Output> {
     return this.#call(contract.energy.ScoreActions, request, settings);
+  }
+
+  /** The chunk to execute. `timeoutMs` is when the call ends; the answer comes well before it, see `timeout_ms`. */
+  selectAction(request: SelectActionRequest, settings?: CallSettings): Promise<SelectActionResponse__Output> {
+    return this.#call(contract.selection.SelectAction, request, settings);
+  }
+
+  /** Errors: `not_found` a decision that the server does not remember. */
+  reportOutcome(
+    request: ReportOutcomeRequest,
+    settings?: CallSettings,
+  ): Promise<ReportOutcomeResponse__Output> {
+    return this.#call(contract.selection.ReportOutcome, request, settings);
   }
 
   putContext(request: PutContextRequest, settings?: CallSettings): Promise<PutContextResponse__Output> {

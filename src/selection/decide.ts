@@ -4,7 +4,15 @@
  */
 import { oneHot, type Samples } from './average.js';
 import { chunkOf } from './candidates.js';
-import { applyRule, lowest, needsEnergies, type Choice, type Rule } from './rules.js';
+import {
+  applyRule,
+  checkedEnergies,
+  lowest,
+  needsEnergies,
+  samplesOf,
+  type Choice,
+  type Rule,
+} from './rules.js';
 
 /** Why the baseline is executed in place of what the rule would choose. */
 export type Fallback =
@@ -27,8 +35,10 @@ export interface Terms {
     | {
         /** How far the lowest energy must lie below the baseline's. */
         readonly margin: number;
-        /** The chance of harm that it is good for. */
+        /** The share of harm that it is good for. */
         readonly bound: number;
+        /** It is good for so many candidates: of more, only the baseline and the first others are looked at. */
+        readonly candidates: number;
       }
     | undefined;
   /** The rule that was best on held-out episodes, with the finding in words; undefined: none was better than the baseline. */
@@ -60,7 +70,7 @@ export type Plan =
       readonly kind: 'rule';
       readonly rule: Rule;
       /** Undefined: no gate to ask. */
-      readonly margin: number | undefined;
+      readonly gate: Terms['gate'];
       /** Why this rule, where nobody asked for it. */
       readonly why: string;
     };
@@ -85,7 +95,7 @@ export function plan({ rule, ungated }: Asked, terms: Terms | undefined, gateOpe
   const chosen = rule === 'auto' ? terms?.best?.rule : rule;
   const why = rule === 'auto' && terms?.best !== undefined ? `auto: ${terms.best.finding}; ` : '';
   if (chosen !== undefined && (ungated || !needsEnergies(chosen))) {
-    return { kind: 'rule', rule: chosen, margin: undefined, why };
+    return { kind: 'rule', rule: chosen, gate: undefined, why };
   }
   const baseline = (fallback: Fallback, text: string): Plan => ({
     kind: 'baseline',
@@ -100,7 +110,7 @@ export function plan({ rule, ungated }: Asked, terms: Terms | undefined, gateOpe
   }
   if (terms.gate === undefined) return baseline('not_calibrated', 'the calibration holds no gate');
   if (!gateOpen) return baseline('gate_closed', "reported outcomes have refuted the gate's bound");
-  return { kind: 'rule', rule: chosen, margin: terms.gate.margin, why };
+  return { kind: 'rule', rule: chosen, gate: terms.gate, why };
 }
 
 /** E[baseline] - min(E) against the margin that is wanted. */
@@ -137,29 +147,53 @@ export function decide(
     };
   }
   if (!has) return keepBaseline(samples, rule, energies.without, `the baseline: ${whyWithout(energies)}`);
-  const choice = applyRule(planned.rule, samples, energies);
-  const gate = planned.margin === undefined ? undefined : askGate(energies, samples.baseline, planned.margin);
-  if (gate?.accepted === false) {
-    const text = `the baseline: the lowest energy lies ${figure(gate.found)} below it, the gate asks for ${figure(gate.wanted)}`;
-    return { ...keepBaseline(samples, rule, 'gate_refused', text), gate };
+  const { gate } = planned;
+  checkedEnergies(energies, samples.batch.candidates);
+  if (gate === undefined) {
+    const choice = applyRule(planned.rule, samples, energies);
+    const reason = `${planned.why}${told(planned.rule, choice, samples)}, without a gate`;
+    return { ...choice, rule, fallback: undefined, gate, reason };
   }
-  if (isControl && gate !== undefined) {
-    return {
-      ...keepBaseline(samples, rule, 'control', 'the baseline: this request is in the control arm'),
-      gate,
-    };
+  const seen = firstOf(samples, gate.candidates);
+  const seenEnergies = Float64Array.from(seen.places, (place) => energies[place]!);
+  const answer = askGate(seenEnergies, seen.samples.baseline, gate.margin);
+  const margins = `the lowest energy lies ${figure(answer.found)} below it, the gate asks for ${figure(answer.wanted)}`;
+  if (!answer.accepted) {
+    return { ...keepBaseline(samples, rule, 'gate_refused', `the baseline: ${margins}`), gate: answer };
   }
-  const passed =
-    gate === undefined
-      ? ', without a gate'
-      : `; the lowest energy lies ${figure(gate.found)} below the baseline, the gate asks for ${figure(gate.wanted)}`;
-  return {
-    ...choice,
-    rule,
-    fallback: undefined,
-    gate,
-    reason: `${planned.why}${told(planned.rule, choice, samples)}${passed}`,
-  };
+  if (isControl) {
+    const text = 'the baseline: the gate accepted, and this request is in the control arm';
+    return { ...keepBaseline(samples, rule, 'control', text), gate: answer };
+  }
+  const choice = placed(applyRule(planned.rule, seen.samples, seenEnergies), seen.places, samples);
+  const among = seen.places.length < samples.batch.candidates ? ` of the first ${seen.places.length}` : '';
+  const reason = `${planned.why}${told(planned.rule, choice, samples)}${among}; against the baseline, ${margins}`;
+  return { ...choice, rule, fallback: undefined, gate: answer, reason };
+}
+
+/** The baseline and the first others, `most` in all, in the order of the candidates; and their places there. */
+function firstOf(
+  samples: Samples,
+  most: number,
+): { readonly samples: Samples; readonly places: readonly number[] } {
+  const { batch, traits, baseline } = samples;
+  const all = Array.from({ length: batch.candidates }, (_, place) => place);
+  if (batch.candidates <= most) return { samples, places: all };
+  const others = all.filter((place) => place !== baseline).slice(0, Math.max(0, most - 1));
+  const places = [...others, baseline].sort((a, b) => a - b);
+  const length = batch.values.length / batch.candidates;
+  const values = new Float32Array(places.length * length);
+  for (const [i, place] of places.entries()) values.set(chunkOf(batch, place), i * length);
+  const part = { values, candidates: places.length, steps: batch.steps };
+  return { samples: samplesOf(part, traits, places.indexOf(baseline)), places };
+}
+
+/** A choice among some candidates as one among all. */
+function placed(choice: Choice, places: readonly number[], { batch }: Samples): Choice {
+  if (places.length === batch.candidates) return choice;
+  const weights = new Float64Array(batch.candidates);
+  for (const [i, place] of places.entries()) weights[place] = choice.weights[i]!;
+  return { ...choice, index: places[choice.index]!, weights };
 }
 
 const WITHOUT = {

@@ -67,11 +67,11 @@ export function applyRule(rule: Rule, samples: Samples, energies?: Float64Array)
     case 'consensus_mean':
       return mean(samples, new Float64Array(everyone.length).fill(1));
     case 'energy':
-      return candidate(samples, lowest(checked(energies, everyone.length), samples.baseline));
+      return candidate(samples, lowest(checkedEnergies(energies, everyone.length), samples.baseline));
     case 'energy_mean':
-      return mean(samples, softWeights(checked(energies, everyone.length)));
+      return mean(samples, softWeights(checkedEnergies(energies, everyone.length)));
     case 'consensus_of_best': {
-      const order = rank(checked(energies, everyone.length));
+      const order = rank(checkedEnergies(energies, everyone.length));
       const count = Math.max(FEWEST_BEST, Math.ceil(BEST_SHARE * order.length));
       return candidate(samples, medoid(samples.distances, order.subarray(0, count), samples.baseline));
     }
@@ -112,7 +112,8 @@ function softWeights(energies: Float64Array): Float64Array {
   return scaled.map((value) => Math.exp(-(value - least) / (SOFTNESS * Math.sqrt(variance))));
 }
 
-function checked(energies: Float64Array | undefined, candidates: number): Float64Array {
+/** [N]. Errors: none, of another count, or not finite. */
+export function checkedEnergies(energies: Float64Array | undefined, candidates: number): Float64Array {
   if (energies?.length !== candidates) {
     throw new Fault('internal', 'a rule needs one energy for each candidate', {
       found: energies === undefined ? 'none' : String(energies.length),

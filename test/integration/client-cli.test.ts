@@ -75,6 +75,28 @@ describe('action-energy client', () => {
     assert.equal(table.stdout.replace(/^.*\n/, ''), local.stdout);
   });
 
+  test('select prints what would be executed and why, as a table, JSON and a file', () =>
+    withDirectory(async (directory) => {
+      const file = path.join(directory, 'chosen.safetensors');
+      const table = await runCli('client', 'select', ...address, DATA, '--rule', 'consensus', '-o', file);
+      assert.equal(table.code, 0, table.stderr);
+      assert.match(table.stdout, /candidate \d+ of 16 is the medoid/);
+      const { tensors } = readSafetensors(file, readFileSync(file));
+      assert.deepEqual(tensors.get('action')?.shape, [4, 8, 7]);
+      const best = ['--rule', 'energy', '--ungated', '--json'];
+      const json = await runCli('client', 'select', ...address, DATA, ...best);
+      const { contexts } = JSON.parse(json.stdout) as {
+        contexts: { candidate: number; energies: number[]; reason: string }[];
+      };
+      for (const { candidate, energies, reason } of contexts) {
+        assert.equal(energies[candidate], Math.min(...energies));
+        assert.match(reason, /has the lowest energy, without a gate$/);
+      }
+      const wrong = await runCli('client', 'select', ...address, DATA, '--baseline', '16');
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.stderr, /baseline_index/);
+    }));
+
   test('health tells the state by its exit code', async () => {
     const { code, stdout } = await runCli('client', 'health', ...address);
     assert.equal(code, 0);

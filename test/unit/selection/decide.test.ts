@@ -6,15 +6,12 @@ import { samplesOf } from '../../../src/selection/rules.js';
 const TERMS: Terms = {
   version: '0123456789abcdef',
   mayChoose: true,
-  gate: { margin: 0.5, bound: 0.05 },
+  gate: { margin: 0.5, bound: 0.05, candidates: 64 },
   best: { rule: 'energy_mean', finding: 'energy_mean costs 0.1 [0.05, 0.15] less than the baseline' },
 };
 const VALUES = Float32Array.of(0, 0.3, 0.1, 0.2);
-const SAMPLES = samplesOf(
-  { values: VALUES, candidates: 4, steps: 1 },
-  { dims: 1, twoValued: undefined, oneUnit: true },
-  1,
-);
+const samplesTraits = { dims: 1, twoValued: undefined, oneUnit: true };
+const SAMPLES = samplesOf({ values: VALUES, candidates: 4, steps: 1 }, samplesTraits, 1);
 /** The baseline is candidate 1; the lowest lies 0.6 below it. */
 const ENERGIES = Float64Array.of(0.4, 1, 0.9, 0.8);
 
@@ -74,7 +71,11 @@ describe('the gate', () => {
       [0.6, true],
       [0.61, false],
     ] as const) {
-      const planned = plan(asked('energy'), { ...TERMS, gate: { margin, bound: 0.05 } }, true);
+      const planned = plan(
+        asked('energy'),
+        { ...TERMS, gate: { margin, bound: 0.05, candidates: 64 } },
+        true,
+      );
       const decision = decide(planned, SAMPLES, ENERGIES, false);
       assert.equal(decision.gate?.accepted, accepted);
       assert.equal(decision.gate.wanted, margin);
@@ -84,11 +85,32 @@ describe('the gate', () => {
     }
   });
 
+  test('is good for so many candidates: of more, the baseline and the first others count', () => {
+    // the lowest energy is the last candidate's, and the baseline is beyond the first three
+    const samples = samplesOf({ values: VALUES, candidates: 4, steps: 1 }, samplesTraits, 2);
+    const energies = Float64Array.of(0.5, 0.4, 1, 0.1);
+    const gated = (candidates: number, rule: 'energy' | 'energy_mean' = 'energy') =>
+      decide(
+        plan(asked(rule), { ...TERMS, gate: { margin: 0.1, bound: 0.05, candidates } }, true),
+        samples,
+        energies,
+        false,
+      );
+    assert.equal(gated(4).index, 3);
+    assert.equal(gated(3).index, 1);
+    assert.equal(gated(2).index, 0);
+    assert.deepEqual([gated(1).fallback, gated(0).fallback], ['gate_refused', 'gate_refused']);
+    assert.match(gated(3).reason, /of the first 3/);
+    const { weights } = gated(3, 'energy_mean');
+    assert.equal(weights[3], 0);
+    assert.ok(Math.abs(weights.reduce((a, b) => a + b) - 1) < 1e-12);
+  });
+
   test('the control arm executes the baseline where the gate accepted, and only there', () => {
     const accepted = decide(plan(asked('energy'), TERMS, true), SAMPLES, ENERGIES, true);
     assert.deepEqual([accepted.fallback, accepted.index, accepted.gate?.accepted], ['control', 1, true]);
     const refused = decide(
-      plan(asked('energy'), { ...TERMS, gate: { margin: 2, bound: 0.05 } }, true),
+      plan(asked('energy'), { ...TERMS, gate: { margin: 2, bound: 0.05, candidates: 64 } }, true),
       SAMPLES,
       ENERGIES,
       true,
