@@ -1,9 +1,12 @@
-"""What this package adds to a call: `python bench_client.py` (in an environment with the package, grpcio and PyTorch).
+"""What this package adds to a call: `python bench_client.py` (in an environment with requirements-dev.txt and the package).
 
 Against a gRPC server in a process of its own that takes a request and answers at once, so that the client alone is measured:
 `rank` from torch bfloat16 [600, 4096] (4.9 MB) and 16 candidates beside raw grpcio that is handed the same bytes: ready
 made ("bytes": the same object every time), copied once from the caller's memory, as any client must whose hidden states
 change ("copied"), and through the usual protobuf code ("protobuf": Tensor messages, SerializeToString). Calls take turns in random order; p50 of the differences within a turn, so that a busy machine disturbs all alike.
+
+Then, in this process: what an openpi wrapper adds beside its policy's samples and the selection, and what the recorder takes
+from a loop for a row of 4.9 MB.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import random
+import tempfile
 import time
 from concurrent import futures
 from typing import Any, Dict, List
@@ -21,7 +25,9 @@ import numpy as np
 
 from action_energy import BFloat16, EnergyClient
 from action_energy._proto import energy_pb2, tensor_pb2
+from action_energy.integrations.openpi import EnergyPolicy
 from action_energy.operations import SCORE_ACTIONS
+from action_energy.record import Recorder
 from action_energy.testing import FakeServer
 from action_energy.transport import CHANNEL_OPTIONS
 
@@ -59,6 +65,60 @@ def contexts() -> Dict[str, Any]:
     except ImportError:
         return {"BFloat16 words": BFloat16(bits), "words": bits}
     return {"torch bfloat16": torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16), "words": bits}
+
+
+def wrapper_ms(turns: int) -> float:
+    """p50 of `EnergyPolicy.infer` less its policy's samples and the select call; the fake answers."""
+    samples, hidden = 8, np.random.default_rng(0).normal(size=(S, D)).astype(np.float32)
+    inside: List[float] = []
+
+    class Policy:
+        def infer(self, obs: Dict[str, Any], *, noise: Any = None) -> Dict[str, Any]:
+            start = time.perf_counter()
+            output = {"actions": chunks[len(inside) % samples], "prefix_out": hidden}
+            inside.append(time.perf_counter() - start)
+            return output
+
+    chunks = np.random.default_rng(1).uniform(-1, 1, (samples, H, A)).astype(np.float32)
+    fake = FakeServer(state_dim=D, energy=lambda hidden, chunks: np.zeros(len(chunks)).tolist())
+    added: List[float] = []
+    with EnergyClient(transport=fake) as client:
+        wrapped = EnergyPolicy(
+            Policy(),
+            client,
+            context=lambda obs, out: out["prefix_out"],
+            horizon=50,
+            dims=32,
+            samples=samples,
+            rule="energy",
+        )
+        for _ in range(turns):
+            inside.clear()
+            start = time.perf_counter()
+            info = wrapped.infer({})["energy"]
+            added.append(time.perf_counter() - start - sum(inside) - info["select_ms"] / 1e3)
+    return 1e3 * float(np.median(added[5:]))
+
+
+def recorder_ms(rows: int) -> Dict[str, float]:
+    """p50 and p99 of `Recorder.row`, at 10 Hz as a loop calls it."""
+    hidden = BFloat16(np.random.default_rng(0).integers(0, 1 << 15, (S, D)).astype(np.uint16))
+    chunks = np.zeros((N, H, A), np.float32)
+    taken: List[float] = []
+    with tempfile.TemporaryDirectory() as folder, Recorder(folder, max_bytes=2 << 30) as recorder:
+        for step in range(rows):
+            start = time.perf_counter()
+            recorder.row(hidden, chunks[0], candidates=chunks, episode=1, step=step)
+            taken.append(time.perf_counter() - start)
+            time.sleep(max(0.0, 0.1 - taken[-1]))
+        recorder.end_episode(1, success=True)
+        recorder.flush()
+        dropped = recorder.dropped
+    return {
+        "p50_ms": 1e3 * float(np.median(taken)),
+        "p99_ms": 1e3 * float(np.quantile(taken, 0.99)),
+        "dropped": dropped,
+    }
 
 
 def main() -> None:
@@ -126,17 +186,21 @@ def main() -> None:
         }
         for way, taken in seconds.items()
     }
+    wrapper, recorder = wrapper_ms(options.turns), recorder_ms(100)
     if options.json:
-        print(
-            json.dumps(
-                {"context": label, "megabytes": len(payload) / 1e6, "turns": options.turns, "rows": rows}
-            )
-        )
+        found = {"context": label, "megabytes": len(payload) / 1e6, "turns": options.turns, "rows": rows}
+        print(json.dumps({**found, "wrapper_ms": wrapper, "recorder": recorder}))
         return
     print(f"{label} [{S}, {D}], {len(payload) / 1e6:.1f} MB, {options.turns} turns")
     for way, row in rows.items():
         over = f"over bytes {row['over_bytes_p50_ms']:+6.2f} ms   over copied {row['over_copied_p50_ms']:+6.2f} ms"
         print(f"{way:24} p50 {row['p50_ms']:6.2f} ms   {over}")
+    print(f"openpi wrapper           p50 {wrapper:6.2f} ms   beside 8 samples and the selection")
+    share = recorder["p50_ms"] / 100
+    print(
+        f"recorder                 p50 {recorder['p50_ms']:6.2f} ms   p99 {recorder['p99_ms']:.2f} ms a row of 4.9 MB: "
+        f"{share:.1%} of a 10 Hz loop; {recorder['dropped']} rows dropped"
+    )
 
 
 if __name__ == "__main__":
