@@ -152,7 +152,7 @@ def test_gripper_coding(chunks: np.ndarray, model: ModelInfo) -> None:
     with_gripper = replace(model, gripper=Gripper(6, "zero_one"))
     candidates_input(chunks, with_gripper)
     chunks[..., 6] = 2 * chunks[..., 6] - 1
-    with pytest.raises(InvalidInput, match="-1 and 1"):
+    with pytest.raises(InvalidInput, match="not coded as 0 and 1"):
         candidates_input(chunks, with_gripper)
     candidates_input(chunks, replace(model, gripper=Gripper(6, "minus_one_one")))
 

@@ -247,7 +247,7 @@ def _check_units(values: npt.NDArray[Any], model: ModelInfo, field: str) -> None
                 negative,
                 model,
                 field,
-                "the gripper is coded as -1 and 1",
+                "the gripper is not coded as 0 and 1",
                 "0 (one way) to 1 (the other)",
                 "action_energy.conventions.gripper turns one coding into the other",
             )

@@ -1,0 +1,199 @@
+"""A robot's loop around `select` while everything goes wrong: no exception, the baseline marked, recovery within a second.
+
+The bound on recovery is the client's (reconnect backoff, retries); tests give a busy machine more.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+
+from action_energy import EnergyClient, Selection, Unauthenticated, Unavailable
+from action_energy.testing import ServerProcess, start_server
+
+Example = Dict[str, Any]
+PATIENCE = 30.0
+QUIET = ["--quality-share", "0"]
+
+
+class Loop:
+    """A control loop in a thread: selects as fast as it can and keeps everything that it was given."""
+
+    def __init__(self, client: EnergyClient, example: Example, **options: Any) -> None:
+        self.selections: List[Selection] = []
+        self.raised: List[BaseException] = []
+        self._ended = threading.Event()
+        self._select: Callable[[], Selection] = lambda: client.select(
+            example["hidden"][0],
+            example["candidates"][0],
+            mask=example["pad_mask"][0],
+            rule="energy",
+            ungated=True,
+            **options,
+        )
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._baseline = example["candidates"][0][0]
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.selections.append(self._select())
+            except BaseException as error:
+                self.raised.append(error)
+            time.sleep(0.005)
+
+    def __enter__(self) -> Loop:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        self._thread.join(PATIENCE)
+        assert not self.raised
+        for selection in self.selections:
+            if selection.error is not None:
+                assert selection.is_baseline
+                assert selection.fallback == selection.error.kind
+                np.testing.assert_array_equal(selection.chunk, self._baseline)
+
+    def wait(self, condition: Callable[[Selection], bool], what: str) -> Selection:
+        """The first selection from now on that meets the condition."""
+        seen, end = len(self.selections), time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for selection in self.selections[seen:]:
+                seen += 1
+                if condition(selection):
+                    return selection
+            time.sleep(0.002)
+        pytest.fail(f"never {what}; last: {self.selections[-1:]}")
+
+
+def scored(selection: Selection) -> bool:
+    return selection.error is None and not selection.is_baseline
+
+
+def test_a_server_that_is_restarted(example: Example) -> None:
+    server = start_server(flags=QUIET)
+    try:
+        with EnergyClient(server.address, deadline=0.5) as client, Loop(client, example) as loop:
+            loop.wait(scored, "scored")
+            server.kill()
+            loop.wait(lambda s: isinstance(s.error, Unavailable), "unavailable")
+            server = server.restarted().wait()
+            up = time.monotonic()
+            loop.wait(scored, "scored again")
+            print(f"scored {time.monotonic() - up:.2f} s after the restart")
+    finally:
+        server.stop()
+
+
+def test_a_server_that_drains_and_comes_back(example: Example) -> None:
+    server = start_server(flags=QUIET)
+    try:
+        with EnergyClient(server.address, deadline=0.5) as client, Loop(client, example) as loop:
+            loop.wait(scored, "scored")
+            assert server.stop() == 0
+            loop.wait(lambda s: s.error is not None, "noticed")
+            server = server.restarted().wait()
+            loop.wait(scored, "scored again")
+    finally:
+        server.stop()
+
+
+def test_kept_contexts_that_are_evicted(example: Example) -> None:
+    """Room for one context and a half: two loops take each other's place, and neither notices."""
+    token = example["hidden"].shape[1]
+    with (
+        start_server(flags=[*QUIET, "--context-bytes", str(int(1.5 * 512 * token))]) as server,
+        server.client(deadline=30.0) as client,
+    ):
+        expected = [
+            client.rank(example["hidden"][i], example["candidates"][i], mask=example["pad_mask"][i])
+            for i in (0, 1)
+        ]
+        contexts = [client.context(example["hidden"][i], mask=example["pad_mask"][i]) for i in (0, 1)]
+        for turn in range(6):
+            i = turn % 2
+            ranking = contexts[i].rank(example["candidates"][i])
+            np.testing.assert_allclose(ranking.energies, expected[i].energies, atol=1e-6)
+            chosen = contexts[i].select(example["candidates"][i], rule="energy", ungated=True)
+            assert chosen.error is None
+            assert chosen.index == expected[i].best
+
+
+def test_a_deadline_that_cannot_be_met(energy_server: ServerProcess, example: Example) -> None:
+    with EnergyClient(energy_server.address, deadline=30) as client:
+        client.model()
+        with Loop(client, example, deadline=0.001) as loop:
+            late = loop.wait(lambda s: s.fallback == "deadline", "late")
+            assert late.is_baseline
+        with Loop(client, example, deadline=30) as loop:
+            loop.wait(scored, "scored with time")
+
+
+def test_a_first_call_with_no_time_does_not_break_later_ones(
+    energy_server: ServerProcess, example: Example
+) -> None:
+    with EnergyClient(energy_server.address, deadline=0.001) as client:
+        with Loop(client, example) as loop:
+            loop.wait(lambda s: s.fallback == "deadline", "late")
+        with Loop(client, example, deadline=30) as loop:
+            loop.wait(scored, "scored")
+
+
+TOKENS = """tokens:
+  - name: robot
+    token: {token}
+    permissions: [score]
+"""
+
+
+def test_a_token_that_is_revoked(bundles: Path, tmp_path: Path, example: Example) -> None:
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(TOKENS.format(token="first-token-first-token"))
+    held = ["first-token-first-token"]
+    with (
+        start_server(str(bundles), flags=[*QUIET, "--tokens-file", str(tokens)]) as server,
+        EnergyClient(server.address, token=lambda: held[0], deadline=1.0) as client,
+        Loop(client, example) as loop,
+    ):
+        loop.wait(scored, "scored")
+        tokens.write_text(TOKENS.format(token="other-token-other-token"))
+        loop.wait(lambda s: isinstance(s.error, Unauthenticated), "refused")
+        held[0] = "other-token-other-token"
+        loop.wait(scored, "scored with the new token")
+
+
+def test_ten_times_the_load(example: Example) -> None:
+    """A queue of 2 and 20 loops as fast as they can: baselines, marked; a single loop is served at once afterwards."""
+    with start_server(flags=[*QUIET, "--queue-items", "2", "--threads", "1"]) as server:
+        clients = [EnergyClient(server.address, deadline=0.1) for _ in range(20)]
+        loops = [Loop(client, example) for client in clients]
+        for loop in loops:
+            loop.__enter__()
+        time.sleep(1.5)
+        for loop in loops:
+            loop.__exit__()
+        for client in clients:
+            client.close()
+        outcomes = {s.fallback for loop in loops for s in loop.selections}
+        assert outcomes & {"overload", "overloaded", "deadline"}, outcomes
+        with EnergyClient(server.address, deadline=1.0) as client, Loop(client, example) as loop:
+            loop.wait(scored, "scored after the load")
+
+
+def test_hidden_states_that_go_bad(energy_client: EnergyClient, example: Example) -> None:
+    hidden = example["hidden"][0].copy()
+    hidden[:] = np.nan
+    chosen = energy_client.select(hidden, example["candidates"][0], baseline=3)
+    assert chosen.is_baseline
+    assert chosen.fallback == "invalid"
+    assert chosen.index == 3
+    np.testing.assert_array_equal(chosen.chunk, example["candidates"][0][3])
+    with pytest.raises(ValueError, match="non-finite"):
+        chosen.raise_for_error()
