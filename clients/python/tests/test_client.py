@@ -116,6 +116,48 @@ def test_the_matrix(energy_client: EnergyClient, example: Example) -> None:
         energy_client.matrix([contexts[0], contexts[1][:, :10]], experts)
 
 
+RULES = ["energy", "energy_mean", "consensus", "consensus_mean", "consensus_of_best"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_chooses(energy_client: EnergyClient, example: Example, rule: str) -> None:
+    hidden, mask, chunks = (
+        example["hidden"][1],
+        example["pad_mask"][1],
+        example["candidates"][1].astype(np.float64),
+    )
+    chosen = energy_client.select(hidden, chunks, mask=mask, rule=rule, ungated=True, baseline=2)
+    assert chosen.error is None
+    assert (chosen.fallback, chosen.rule) == ("none", rule)
+    assert chosen.request_id
+    assert chosen.weights is not None
+    assert chosen.weights.sum() == pytest.approx(1)
+    if chosen.origin == "candidate":
+        np.testing.assert_array_equal(chosen.chunk, chunks[chosen.index])
+        assert chosen.chunk.dtype == np.float64
+    else:
+        continuous = np.tensordot(chosen.weights, chunks, axes=1)[..., :6]
+        np.testing.assert_allclose(chosen.chunk[..., :6], continuous, atol=1e-5)
+        assert set(np.unique(chosen.chunk[..., 6])) <= {0.0, 1.0}  # the gripper is voted for
+    if rule == "energy":
+        assert chosen.index == energy_client.rank(hidden, chunks, mask=mask).best
+
+
+def test_outcomes_reach_the_server(energy_client: EnergyClient, example: Example) -> None:
+    hidden, mask, chunks = example["hidden"][1], example["pad_mask"][1], example["candidates"][1]
+    episode = 12345
+    for step in range(2):
+        chosen = energy_client.select(
+            hidden, chunks, mask=mask, rule="energy", ungated=True, episode=episode, task=1, episode_step=step
+        )
+    report = energy_client.report_outcome(chosen, success=True, whole_episode=True)
+    assert report.decisions == 2
+    with pytest.raises(NotFound):
+        energy_client.report_outcome(chosen, success=True)
+    with pytest.raises(NotFound):
+        energy_client.report_outcome("nobody's", cost=0.5)
+
+
 def test_what_the_server_refuses_comes_back_typed(energy_client: EnergyClient, example: Example) -> None:
     with pytest.raises(InvalidInput) as caught:
         energy_client.rank(

@@ -150,7 +150,8 @@ def test_a_lost_context_is_sent_again(
 def test_outcomes(fake: FakeServer, client: EnergyClient, hidden: np.ndarray, chunks: np.ndarray) -> None:
     chosen = client.select(hidden, chunks, rule="energy")
     report = client.report_outcome(chosen, success=True, executed=2, baseline_cost=0.5)
-    assert report.gate_open
+    assert report.monitor is not None
+    assert report.monitor.open
     assert fake.outcomes[0].request_id == chosen.request_id
     assert fake.outcomes[0].success is True
     assert fake.outcomes[0].executed_index == 2

@@ -123,14 +123,24 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class OutcomeReport:
-    decisions: int
-    counted: bool
-    not_counted: str
-    gate_open: bool
+class GateMonitor:
+    """The running test of the gate's bound: it closes when `evidence` reaches `closes_at`."""
+
+    open: bool
     evidence: float
     closes_at: float
     outcomes: int
+
+
+@dataclass(frozen=True)
+class OutcomeReport:
+    decisions: int
+    """Decisions that got the outcome."""
+    counted: bool
+    not_counted: str
+    """Why it does not count for the monitor."""
+    monitor: Optional[GateMonitor]
+    """None where the model has no gate."""
 
 
 def answered_by(message: energy_pb2.ModelVersion) -> AnsweredBy:
@@ -204,13 +214,8 @@ def selection(message: selection_pb2.SelectActionResponse, candidates: npt.NDArr
 
 
 def outcome_report(message: selection_pb2.ReportOutcomeResponse) -> OutcomeReport:
-    monitor = message.monitor
-    return OutcomeReport(
-        decisions=message.decisions,
-        counted=message.counted,
-        not_counted=message.not_counted,
-        gate_open=monitor.open,
-        evidence=monitor.evidence,
-        closes_at=monitor.closes_at,
-        outcomes=monitor.outcomes,
-    )
+    monitor: Optional[GateMonitor] = None
+    if message.HasField("monitor"):
+        found = message.monitor
+        monitor = GateMonitor(found.open, found.evidence, found.closes_at, found.outcomes)
+    return OutcomeReport(message.decisions, message.counted, message.not_counted, monitor)
