@@ -129,6 +129,32 @@ const limits = z.strictObject({
     .max(2 ** 31 - 1)
     .default(256)
     .meta(meta('max-concurrent-streams', 'Calls under way on one connection')),
+  peerConnections: size
+    .optional()
+    .meta(meta('max-peer-connections', 'Open connections of one address. Default: half of all connections')),
+  connectionIdleMs: delayMs
+    .min(1000)
+    .default(300_000)
+    .meta(meta('connection-idle-ms', 'A connection without a call for this long is closed')),
+  stallMs: delayMs
+    .min(100)
+    .default(10_000)
+    .meta(meta('stall-ms', 'A message under way that brings no byte for this long is given up')),
+  transferMs: delayMs
+    .min(100)
+    .default(60_000)
+    .meta(
+      meta('transfer-ms', 'How long a message may take to arrive, and an answer to be taken by its client'),
+    ),
+  memoryBytes: size
+    .min(64 * MIB)
+    .optional()
+    .meta(
+      meta(
+        'memory-bytes',
+        'Memory that all clients together may cause: messages under way, inflated and queued, unread answers, kept contexts. Default: half of what the process may use',
+      ),
+    ),
   receiveWindowBytes: z
     .int()
     .min(65535)

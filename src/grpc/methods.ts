@@ -1,6 +1,6 @@
 /**
- * Every method of the service, one row each: what a caller needs, whether it is queued, and what handles it. Gate, handlers
- * and metrics read this table; adding an RPC is adding a row (and its message types to `proto/`).
+ * Every method of the service, one row each: what a caller needs, whether it is queued, what its messages hold, and what
+ * handles it. Transport, gate and handlers read this table; adding an RPC is adding a row (and its types to `proto/`).
  */
 import type { Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
@@ -10,6 +10,7 @@ import type { ServingParts } from '../serving/submit.js';
 import type { Permission } from '../serving/token-store.js';
 import { contract } from '../wire/contract.js';
 import { withDecodedRequest, type Parsed } from '../wire/request.js';
+import { valueCounters, type ValueBounds } from '../wire/values.js';
 import { getModel, listModels, reload } from './admin/model-methods.js';
 import { calibrate, evaluate, getCalibration } from './calibration/passes.js';
 import { energyMatrix } from './energy/energy-matrix.js';
@@ -31,24 +32,25 @@ interface Method extends MethodRule {
 }
 
 type Queued = 'queued' | 'not queued';
+type Takes = MethodRule['takes'];
 
 const { energy, selection, calibration, admin } = contract;
 
 const METHODS: readonly Method[] = [
-  one(energy.ScoreActions, 'score', 'queued', scoreActions),
-  stream(energy.ScoreActionsStream, 'score', 'not queued', scoreActionsStream),
-  one(energy.PutContext, 'score', 'queued', putContext),
-  one(energy.DropContext, 'score', 'not queued', dropContext),
-  one(energy.EnergyMatrix, 'score', 'queued', energyMatrix),
-  one(energy.ListModels, 'score', 'not queued', listModels),
-  one(energy.GetModel, 'score', 'not queued', getModel),
+  one(energy.ScoreActions, 'score', 'queued', 'tensors', scoreActions),
+  stream(energy.ScoreActionsStream, 'score', 'not queued', 'tensors', scoreActionsStream),
+  one(energy.PutContext, 'score', 'queued', 'tensors', putContext),
+  one(energy.DropContext, 'score', 'not queued', 'names', dropContext),
+  one(energy.EnergyMatrix, 'score', 'queued', 'tensors', energyMatrix),
+  one(energy.ListModels, 'score', 'not queued', 'names', listModels),
+  one(energy.GetModel, 'score', 'not queued', 'names', getModel),
   // answers with the baseline where there is no room
-  one(selection.SelectAction, 'score', 'not queued', selectAction),
-  one(selection.ReportOutcome, 'score', 'not queued', reportOutcome),
-  many(calibration.Calibrate, 'calibrate', 'not queued', calibrate),
-  many(calibration.Evaluate, 'calibrate', 'not queued', evaluate),
-  one(calibration.GetCalibration, 'calibrate', 'not queued', getCalibration),
-  one(admin.Reload, 'admin', 'not queued', reload),
+  one(selection.SelectAction, 'score', 'not queued', 'tensors', selectAction),
+  one(selection.ReportOutcome, 'score', 'not queued', 'names', reportOutcome),
+  many(calibration.Calibrate, 'calibrate', 'not queued', 'tensors', calibrate),
+  many(calibration.Evaluate, 'calibrate', 'not queued', 'tensors', evaluate),
+  one(calibration.GetCalibration, 'calibrate', 'not queued', 'names', getCalibration),
+  one(admin.Reload, 'admin', 'not queued', 'names', reload),
 ];
 
 /** grpc.health.v1 is for probes, which have no tokens. */
@@ -61,15 +63,34 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map(
 export function ruleOf(path: string): MethodRule {
   const own = RULES.get(path);
   if (own !== undefined) return own;
-  return { permission: path.startsWith(HEALTH) ? 'none' : 'any', queued: false };
+  return { permission: path.startsWith(HEALTH) ? 'none' : 'any', queued: false, takes: 'names' };
 }
+
+/** A matrix of this many contexts has this many fields a context at most: tensor, mask and a few spans each. */
+const FIELDS_PER_CONTEXT = 16;
+/** What a request has besides: the spans of one mask, one weight a step. A thousand decode in about a millisecond. */
+const MOST_FIELDS = 8_192;
+const MOST_PACKED = 65_536;
+const NAMES: ValueBounds = { fields: 256, packed: 256 };
 
 /** Adds every row of the table. */
 export function addMethods(server: Server, parts: HandlerParts): void {
-  for (const { definition, bind } of METHODS) {
+  const counter = valueCounters();
+  const tensors = {
+    fields: MOST_FIELDS + FIELDS_PER_CONTEXT * parts.limits.contexts,
+    packed: MOST_PACKED,
+  };
+  for (const { definition, takes, bind } of METHODS) {
     const name = methodName(definition.path);
-    server.addService({ [name]: withDecodedRequest(definition) }, { [name]: bind(parts, name) });
+    const count = counter(requestType(definition), takes === 'tensors' ? tensors : NAMES);
+    server.addService({ [name]: withDecodedRequest(definition, count) }, { [name]: bind(parts, name) });
   }
+}
+
+/** Full name of a method's request message: it lies in the package of its service. */
+function requestType({ path, ...definition }: ServiceDefinition[string]): string {
+  const { requestType: type } = definition as unknown as { requestType: { type: { name: string } } };
+  return `${path.slice(1, path.indexOf('/', 1)).replace(/\.[^.]*$/, '')}.${type.type.name}`;
 }
 
 /** One message, one answer. */
@@ -77,13 +98,14 @@ function one<In, Out, Request, Response>(
   definition: MethodDefinition<In, Response, Request, Out>,
   permission: Permission,
   queued: Queued,
+  takes: Takes,
   handle: (
     parts: HandlerParts,
     request: Parsed<Request>,
     scope: Scope,
   ) => Promise<NoInfer<Response>> | NoInfer<Response>,
 ): Method {
-  return method(definition, permission, queued, (parts, name) =>
+  return method(definition, permission, queued, takes, (parts, name) =>
     unary<Request, Response>(parts, name, (request, scope) => handle(parts, request, scope)),
   );
 }
@@ -93,9 +115,10 @@ function many<In, Out, Request, Response>(
   definition: MethodDefinition<In, Response, Request, Out>,
   permission: Permission,
   queued: Queued,
+  takes: Takes,
   handle: (parts: HandlerParts, messages: AsyncIterable<Request>, scope: Scope) => Promise<NoInfer<Response>>,
 ): Method {
-  return method(definition, permission, queued, (parts, name) =>
+  return method(definition, permission, queued, takes, (parts, name) =>
     clientStream<Request, Response>(parts, name, (messages, scope) => handle(parts, messages, scope)),
   );
 }
@@ -105,16 +128,18 @@ function stream<In, Out, Request, Response>(
   definition: MethodDefinition<In, Response, Request, Out>,
   permission: Permission,
   queued: Queued,
+  takes: Takes,
   bind: Method['bind'],
 ): Method {
-  return method(definition, permission, queued, bind);
+  return method(definition, permission, queued, takes, bind);
 }
 
 function method(
   definition: ServiceDefinition[string],
   permission: Permission,
   queued: Queued,
+  takes: Takes,
   bind: Method['bind'],
 ): Method {
-  return { definition, permission, queued: queued === 'queued', bind };
+  return { definition, permission, queued: queued === 'queued', takes, bind };
 }

@@ -18,6 +18,7 @@ import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
 import { addMethods, ruleOf } from './methods.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
+import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
 import { rpcMetricsInterceptor } from './transport/rpc-metrics.js';
@@ -62,13 +63,17 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     const credentials = serverCredentials(config.tls);
     const tokens = openTokens(config, log, cleanups);
     const metrics = createMetrics(() => models?.models.map(sampleOf) ?? []);
+    const { limits, keepalive } = config;
+    const budget = new MemoryBudget(limits.memoryBytes ?? defaultMemoryBytes(), () => models?.keptBytes ?? 0);
+    const kept = budget.keptLimit / (await findModelFolders(config.models)).size;
+    const contexts = { ...config.contexts, bytes: Math.min(config.contexts.bytes, Math.floor(kept)) };
     models = await ModelRegistry.start({
       folders: () => findModelFolders(config.models),
       start: (name, directory) =>
         startModel(name, directory, {
           startEngine,
           batching: config.batching,
-          contexts: config.contexts,
+          contexts,
           quality: config.quality,
           selection: config.selection,
           metrics,
@@ -84,9 +89,15 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     const metricsServer = await openMetrics(config, metrics.registry, states);
     if (metricsServer) cleanups.push(() => metricsServer.close());
 
-    const { limits, keepalive } = config;
     const server = createGrpcServer(
-      { ...limits, keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs },
+      {
+        ...limits,
+        peerConnections: limits.peerConnections ?? Math.ceil(limits.connections / 2),
+        rules: ruleOf,
+        budget,
+        keepaliveTimeMs: keepalive.timeMs,
+        keepaliveTimeoutMs: keepalive.timeoutMs,
+      },
       [
         rpcMetricsInterceptor(metrics),
         gate({ rules: ruleOf, tokens, callers, models: registry, metrics, log }),
@@ -99,7 +110,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       log,
       models: registry,
       limits,
-      contexts: config.contexts,
+      contexts,
       calibration: config.calibration,
       calibrating: new Set(),
     });

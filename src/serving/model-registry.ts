@@ -87,6 +87,13 @@ export class ModelRegistry {
     return [...this.#entries.values()];
   }
 
+  /** Memory of the kept contexts of all models. */
+  get keptBytes(): number {
+    let bytes = 0;
+    for (const { model } of this.#entries.values()) bytes += model?.cache.stats.bytes ?? 0;
+    return bytes;
+  }
+
   /** Errors: `not_found` an unknown name, `precondition` one that is still loading. */
   get(name: string): ServedModel {
     const entry = this.#entries.get(name === '' ? this.#defaultName : name);

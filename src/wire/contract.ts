@@ -22,6 +22,15 @@ import type { RetryInfo__Output } from '../generated/google/rpc/RetryInfo.js';
 /** The folder that holds `action_energy/v1/*.proto`; the same from `dist/src/wire/` in a clone and in a package. */
 export const PROTO_ROOT = fileURLToPath(new URL('../../../proto/', import.meta.url));
 
+/** Those of the contract, below it. */
+export const PROTO_FILES = [
+  'action_energy/v1/energy.proto',
+  'action_energy/v1/admin.proto',
+  'action_energy/v1/calibration.proto',
+  'action_energy/v1/selection.proto',
+  'google/rpc/error_details.proto',
+] as const;
+
 export const ENERGY_SERVICE = 'action_energy.v1.EnergyService';
 export const ADMIN_SERVICE = 'action_energy.v1.AdminService';
 export const CALIBRATION_SERVICE = 'action_energy.v1.CalibrationService';
@@ -43,16 +52,13 @@ export interface Contract {
 export const contract: Contract = load();
 
 function load(): Contract {
-  const own = loadSync(
-    [
-      'action_energy/v1/energy.proto',
-      'action_energy/v1/admin.proto',
-      'action_energy/v1/calibration.proto',
-      'action_energy/v1/selection.proto',
-      'google/rpc/error_details.proto',
-    ],
-    { includeDirs: [PROTO_ROOT], longs: String, enums: String, defaults: true, oneofs: true },
-  );
+  const own = loadSync([...PROTO_FILES], {
+    includeDirs: [PROTO_ROOT],
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  });
   return {
     packages: { ...own, ...loadSync(healthProtoPath) },
     energy: own[ENERGY_SERVICE] as ServiceDefinition as EnergyServiceDefinition,

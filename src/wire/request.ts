@@ -31,13 +31,14 @@ function holdsOnly(bytes: Uint8Array): boolean {
   );
 }
 
-/** Never throws: a message that does not parse is a value. */
+/** Never throws: a message that does not parse is a value, and so is one that `parse` refuses with a fault. */
 export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): Decoded<T> {
   const move = holdsOnly(bytes);
   const start = performance.now();
   try {
     return { ok: true, message: parse(bytes), move, decodeMs: performance.now() - start };
   } catch (cause) {
+    if (cause instanceof Fault) return { ok: false, fault: cause };
     const fault = new Fault('invalid', 'the message does not parse as protobuf', {
       field: 'request',
       found: `${bytes.byteLength} bytes that do not parse`,
@@ -48,11 +49,14 @@ export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): De
   }
 }
 
-/** The method handing its handler a `Decoded` in place of the message. */
-export function withDecodedRequest(method: ServiceDefinition[string]): ServiceDefinition[string] {
-  return {
-    ...method,
-    requestDeserialize: (bytes: Buffer) =>
-      decodeRequest<unknown>((raw) => method.requestDeserialize(raw), bytes),
+/** The method handing its handler a `Decoded` in place of the message. `check` may refuse the bytes with a fault. */
+export function withDecodedRequest(
+  method: ServiceDefinition[string],
+  check: (bytes: Buffer) => void,
+): ServiceDefinition[string] {
+  const parse = (bytes: Buffer): unknown => {
+    check(bytes);
+    return method.requestDeserialize(bytes);
   };
+  return { ...method, requestDeserialize: (bytes: Buffer) => decodeRequest(parse, bytes) };
 }

@@ -8,11 +8,13 @@
  */
 import { lstat, unlink } from 'node:fs/promises';
 import type { ServerHttp2Session } from 'node:http2';
-import { connect, type Server as NetServer } from 'node:net';
+import { connect, type Server as NetServer, type Socket } from 'node:net';
 import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { Fault } from '../../errors.js';
 import type { HostPort } from '../../config/checks.js';
-import { wireCalls } from './wire-call.js';
+import { PeerConnections } from './peer-connections.js';
+import { ReceiveWindows } from './receive-windows.js';
+import { WireCalls, type WireOptions } from './wire-calls.js';
 
 /**
  * Clients on gRPC's C core (Python, C++) then send 5 MB in 5 frames, not in 300 that are each handled alone; those on Node
@@ -20,10 +22,13 @@ import { wireCalls } from './wire-call.js';
  */
 const MAX_FRAME_BYTES = 1 << 20;
 
-export interface TransportOptions {
-  readonly messageBytes: number;
+export interface TransportOptions extends WireOptions {
   readonly connections: number;
   readonly concurrentStreams: number;
+  /** A connection without a call for this long is closed. */
+  readonly connectionIdleMs: number;
+  /** Connections of one address. */
+  readonly peerConnections: number;
   /** Of each connection and of each call. */
   readonly receiveWindowBytes: number;
   readonly keepaliveTimeMs: number;
@@ -43,8 +48,9 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
     'grpc.max_concurrent_streams': options.concurrentStreams,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+    'grpc.max_connection_idle_ms': options.connectionIdleMs,
     'grpc.enable_channelz': 0,
-    interceptors: [wireCalls(options.messageBytes), ...interceptors],
+    interceptors: [new WireCalls(options).interceptor, ...interceptors],
   });
   const internals = server as unknown as ServerInternals;
   const create = internals.createHttp2Server?.bind(server);
@@ -59,12 +65,13 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
     initialWindowSize: options.receiveWindowBytes,
     maxFrameSize: MAX_FRAME_BYTES,
   };
+  const windows = new ReceiveWindows(options.receiveWindowBytes, options.budget.limit);
+  const peers = new PeerConnections(options.peerConnections);
   internals.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
     http2Server.maxConnections = options.connections;
-    http2Server.on('session', (session: ServerHttp2Session) =>
-      session.setLocalWindowSize(options.receiveWindowBytes),
-    );
+    http2Server.on('connection', (socket: Socket) => peers.admit(socket));
+    http2Server.on('session', (session: ServerHttp2Session) => windows.add(session));
     return http2Server;
   };
   return server;

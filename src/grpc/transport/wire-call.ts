@@ -1,52 +1,279 @@
 /**
- * The first of a server's interceptors: it alone meets the call that reads from the wire, and gives it what grpc-js has no
- * setting for: how messages are put together (`receive.ts`), and a peer that has a name on a Unix socket, too.
- *
- * It reaches for two fields of grpc-js 1.14.7's server calls. `test/unit/grpc/receive.test.ts` and
- * `test/integration/service-lifecycle.test.ts` fail when an update moves them.
+ * One call as it lies on the wire: what is read of it and when, what its messages may become, and how long either side may
+ * keep the other waiting. grpc-js has no setting for any of that; this file reaches for what its types hide of its server's
+ * innermost call (1.14.7). `test/unit/grpc/wire-call.test.ts` fails when an update moves it.
  */
-import type { ServerHttp2Stream } from 'node:http2';
-import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
-import { Fault } from '../../errors.js';
-import { MessageAssembler } from './receive.js';
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Metadata } from '@grpc/grpc-js';
+import { systemClock } from '../../batching/clock.js';
+import { Fault, toFault } from '../../errors.js';
+import type { MemoryBudget } from '../../serving/memory-budget.js';
+import { monotonicDeadline } from './call-scope.js';
+import { inflateMessage, noMemory } from './inflate.js';
+import type { Place, ReceiveLine } from './receive-line.js';
+import { MessageAssembler, PREFIX_BYTES } from './receive.js';
+import { requestIdOf } from './request-id.js';
+import { callStatus, type CallStatus } from './status.js';
 
 /** The part of grpc-js's innermost server call that its types hide. */
-interface CallInternals {
-  decoder?: { write(chunk: Buffer): Buffer[] };
-  readonly stream?: ServerHttp2Stream;
+export interface CallInternals {
+  decoder: { write(chunk: Buffer): Buffer[] };
+  readonly stream: ServerHttp2Stream;
+  readonly metadata: Metadata;
+  getDeadline(): number;
+  handleDataFrame(chunk: Buffer): void;
+  handleEndEvent(): void;
+  decompressMessage(frame: Buffer, encoding: string): Buffer | Promise<Buffer>;
+  serializeMessage(value: unknown): Buffer;
+  sendMessage(message: unknown, sent: () => void): void;
+  sendStatus(status: CallStatus): void;
 }
 
-/** A call that knows its peer even where the socket has no address. */
-class NamedCall extends ServerInterceptingCall {
-  readonly #peer: string;
+const HIDDEN = [
+  'handleDataFrame',
+  'handleEndEvent',
+  'decompressMessage',
+  'serializeMessage',
+  'sendMessage',
+] as const;
 
-  constructor(call: ConstructorParameters<typeof ServerInterceptingCall>[0], peer: string) {
-    super(call);
-    this.#peer = peer;
+export function isCallInternals(call: object): call is CallInternals {
+  const internals = call as Partial<CallInternals>;
+  return (
+    internals.decoder !== undefined &&
+    internals.stream !== undefined &&
+    HIDDEN.every((name) => typeof internals[name] === 'function')
+  );
+}
+
+export interface TransferBounds {
+  /** A message under way that brings no byte for this long is given up. */
+  readonly stallMs: number;
+  /** How long a message may take to arrive, or an answer to be taken. */
+  readonly transferMs: number;
+}
+
+export interface WireCallOptions extends TransferBounds {
+  readonly messageBytes: number;
+  readonly line: ReceiveLine;
+  readonly budget: MemoryBudget;
+  /** A message is done with when the next one begins. */
+  readonly oneAtATime: boolean;
+  /** An answer of `bytes` is about to wait for its client. */
+  readonly onAnswer: (bytes: number) => void;
+}
+
+/** Memory of one message, until it is answered. */
+interface Held {
+  giveBack: () => void;
+}
+
+/** Messages below this do not stand in line: their memory is taken at once. */
+const SMALL_BYTES = 64 * 1024;
+
+export class WireCall {
+  readonly #call: CallInternals;
+  readonly #options: WireCallOptions;
+  readonly #assembler: MessageAssembler;
+  /** Messages that are not answered yet, oldest first. */
+  readonly #messages: Held[] = [];
+  /** Of those, the ones that are not whole; and the whole ones by their bytes. */
+  readonly #begun: Held[] = [];
+  readonly #whole = new WeakMap<Buffer, Held>();
+  readonly #answers: (() => void)[] = [];
+  #place: Place | undefined;
+  #endHeld = false;
+  /** When the message under way began, and when its last byte came; undefined between messages. */
+  #begunMs: number | undefined;
+  #lastMs = 0;
+  /** Since when an answer waits to be taken. */
+  #unreadMs: number | undefined;
+
+  /** Takes over the reading of `call`. */
+  constructor(call: CallInternals, options: WireCallOptions) {
+    this.#call = call;
+    this.#options = options;
+    this.#assembler = new MessageAssembler({
+      messageBytes: options.messageBytes,
+      onMessage: (bytes) => this.#begin(bytes),
+    });
+    call.decoder = { write: (chunk) => this.#write(chunk) };
+    const end = call.handleEndEvent.bind(call);
+    call.handleEndEvent = () => {
+      if (this.#assembler.held) this.#endHeld = true;
+      else end();
+    };
+    const decompress = call.decompressMessage.bind(call);
+    call.decompressMessage = (frame, encoding) => this.#inflate(frame, encoding, decompress);
+    this.#countAnswers(call);
+    const sendStatus = call.sendStatus.bind(call);
+    call.sendStatus = (status) => {
+      sendStatus(status);
+      this.#stopReading();
+    };
   }
 
-  override getPeer(): string {
-    return this.#peer;
+  /** Ends the call when either side has kept the other waiting for too long. */
+  sweep(nowMs: number): void {
+    const { stallMs, transferMs } = this.#options;
+    const reading = this.#begunMs !== undefined && !this.#assembler.held;
+    if (reading && nowMs - this.#lastMs > stallMs) {
+      this.#fail(tooSlow('no byte of the message came', stallMs));
+    } else if (this.#begunMs !== undefined && nowMs - this.#begunMs > transferMs) {
+      this.#fail(tooSlow('the message is not whole', transferMs));
+    } else if (this.#unreadMs !== undefined && nowMs - this.#unreadMs > transferMs) {
+      this.cut();
+    }
+  }
+
+  /** Since when an answer waits to be taken; undefined when none does. */
+  get unreadMs(): number | undefined {
+    return this.#unreadMs;
+  }
+
+  /** Ends a call whose answer is not taken. A status would wait behind the answer. */
+  cut(): void {
+    this.#call.stream.close(constants.NGHTTP2_CANCEL);
+    this.close();
+  }
+
+  /** An answer to the oldest message: its memory is not needed any more. */
+  answered(): void {
+    this.#messages.shift()?.giveBack();
+  }
+
+  /** The stream is closed: whatever is held is given back. */
+  close(): void {
+    this.#place?.giveBack();
+    this.#place = undefined;
+    this.#begunMs = undefined;
+    this.#unreadMs = undefined;
+    for (const { giveBack } of this.#messages.splice(0)) giveBack();
+    for (const giveBack of this.#answers.splice(0)) giveBack();
+  }
+
+  #write(chunk: Buffer): Buffer[] {
+    this.#lastMs = systemClock.nowMs();
+    this.#begunMs ??= this.#lastMs;
+    let whole: Buffer[];
+    try {
+      whole = this.#assembler.write(chunk);
+    } catch (error) {
+      this.#fail(toFault(error));
+      return [];
+    }
+    if (whole.length > 0 && !this.#assembler.within) this.#begunMs = undefined;
+    if (whole.length > 0) this.#place?.leave();
+    for (const frame of whole) this.#whole.set(frame, this.#begun.shift()!);
+    return whole;
+  }
+
+  /** Small messages are read at once, large ones in their turn. */
+  #begin(bytes: number): 'go' | 'wait' {
+    const { budget, line, oneAtATime } = this.#options;
+    if (oneAtATime) while (this.#messages.length > 0) this.answered();
+    if (bytes <= SMALL_BYTES) {
+      const giveBack = budget.take(bytes);
+      if (giveBack === undefined) throw noMemory(bytes);
+      this.#hold(giveBack);
+      return 'go';
+    }
+    if (bytes > budget.limit) throw noMemory(bytes);
+    let waits = true;
+    let entered = false;
+    const place = line.enter(bytes, monotonicDeadline(this.#call.getDeadline()), () => {
+      waits = false;
+      if (entered) this.#proceed();
+    });
+    entered = true;
+    this.#place = place;
+    this.#hold(() => place.giveBack());
+    if (!waits) return 'go';
+    this.#call.stream.pause();
+    return 'wait';
+  }
+
+  #hold(giveBack: () => void): void {
+    const held = { giveBack };
+    this.#messages.push(held);
+    this.#begun.push(held);
+  }
+
+  #proceed(): void {
+    const { stream } = this.#call;
+    if (stream.destroyed) return;
+    this.#lastMs = systemClock.nowMs();
+    const rest = this.#assembler.proceed();
+    // resumed first: a message that is whole now stops it again
+    stream.resume();
+    this.#call.handleDataFrame(rest);
+    if (this.#endHeld) this.#call.handleEndEvent();
+  }
+
+  async #inflate(
+    frame: Buffer,
+    encoding: string,
+    decompress: CallInternals['decompressMessage'],
+  ): Promise<Buffer> {
+    if (frame.readUInt8(0) === 0 || (encoding !== 'gzip' && encoding !== 'deflate')) {
+      return decompress(frame, encoding);
+    }
+    const { messageBytes, budget } = this.#options;
+    const held = this.#whole.get(frame);
+    try {
+      const message = frame.subarray(PREFIX_BYTES);
+      const { contents, giveBack } = await inflateMessage(message, encoding, messageBytes, budget);
+      if (held === undefined || !this.#messages.includes(held)) {
+        giveBack(); // the call is over
+      } else {
+        held.giveBack();
+        held.giveBack = giveBack;
+      }
+      return contents;
+    } catch (error) {
+      // grpc-js ends the call with what is thrown
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      throw callStatus(toFault(error), requestIdOf(this.#call.metadata));
+    }
+  }
+
+  #countAnswers(call: CallInternals): void {
+    const { budget, onAnswer } = this.#options;
+    const serialize = call.serializeMessage.bind(call);
+    call.serializeMessage = (value) => {
+      const bytes = serialize(value);
+      onAnswer(bytes.byteLength);
+      this.#unreadMs ??= systemClock.nowMs();
+      this.#answers.push(budget.count(bytes.byteLength));
+      return bytes;
+    };
+    const send = call.sendMessage.bind(call);
+    call.sendMessage = (message, sent) =>
+      send(message, () => {
+        this.#answers.shift()?.();
+        this.#unreadMs = this.#answers.length === 0 ? undefined : systemClock.nowMs();
+        sent();
+      });
+  }
+
+  /** The call has its status: what has come of it is not needed, and the rest of an upload need not come. */
+  #stopReading(): void {
+    this.#place?.giveBack();
+    this.#begunMs = undefined;
+    for (const { giveBack } of this.#messages.splice(0)) giveBack();
+    const { stream } = this.#call;
+    // after the status has gone out (RFC 9113, 8.1)
+    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
+  #fail(fault: Fault): void {
+    this.#call.sendStatus(callStatus(fault, requestIdOf(this.#call.metadata)));
   }
 }
 
-export function wireCalls(messageBytes: number): ServerInterceptor {
-  /** Connections without an address, numbered as they first call. */
-  const numbers = new WeakMap<object, number>();
-  let connections = 0;
-  return (_method, call) => {
-    const internals = call as CallInternals;
-    const { stream } = internals;
-    if (internals.decoder === undefined || stream === undefined) {
-      throw new Fault('internal', 'this version of grpc-js hides how its server reads messages');
-    }
-    internals.decoder = new MessageAssembler(messageBytes);
-    const { session } = stream;
-    if (session === undefined || session.socket.remoteAddress !== undefined) {
-      return new ServerInterceptingCall(call);
-    }
-    const number = numbers.get(session) ?? ++connections;
-    numbers.set(session, number);
-    return new NamedCall(call, `unix:${number}`);
-  };
+function tooSlow(summary: string, boundMs: number): Fault {
+  return new Fault('deadline', `${summary} for too long`, {
+    field: 'request',
+    wanted: `less than ${boundMs} ms`,
+  });
 }

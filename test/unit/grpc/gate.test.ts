@@ -16,17 +16,11 @@ import type { Callers } from '../../../src/grpc/transport/call-scope.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { transportOptions } from '../../support/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const { ScoreActions, GetModel } = contract.energy;
-const OPTIONS = {
-  messageBytes: 1 << 20,
-  connections: 8,
-  concurrentStreams: 8,
-  receiveWindowBytes: 1 << 20,
-  keepaliveTimeMs: 60_000,
-  keepaliveTimeoutMs: 20_000,
-};
+const OPTIONS = transportOptions();
 
 describe('the gate', () => {
   const full = new Set<string>();
@@ -169,6 +163,7 @@ describe('the gate', () => {
       calls: new CallsUnderWay(),
       callers: new WeakMap(),
       models: { states: [] },
+      limits: { contexts: 1 },
       metrics,
       log: pino({ enabled: false }),
     };
@@ -185,6 +180,6 @@ describe('the gate', () => {
 
   test('what needs no queue is never refused', async () => {
     full.add('one');
-    assert.equal(await send(GetModel.path), undefined);
+    assert.equal(await send(GetModel.path, client, 0), undefined);
   });
 });

@@ -11,6 +11,7 @@ import {
 import fc from 'fast-check';
 import { MessageAssembler } from '../../../src/grpc/transport/receive.js';
 import { bindTcp, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { transportOptions } from '../../support/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const LIMIT = 1000;
@@ -31,7 +32,7 @@ describe('assembling messages', () => {
     const messages = fc.array(fc.uint8Array({ maxLength: LIMIT }), { maxLength: 6 });
     fc.assert(
       fc.property(messages, fc.array(fc.nat(), { maxLength: 20 }), (sent, cuts) => {
-        const assembler = new MessageAssembler(LIMIT);
+        const assembler = new MessageAssembler({ messageBytes: LIMIT });
         const wire = Buffer.concat(sent.map(framed));
         const got = cutAt(wire, cuts).flatMap((chunk) => assembler.write(chunk));
         const before = got.map((frame) => Buffer.from(frame));
@@ -44,16 +45,19 @@ describe('assembling messages', () => {
 
   test('the longest message is taken; one byte more is refused on its prefix alone', () => {
     const longest = framed(new Uint8Array(LIMIT).fill(7));
-    assert.deepEqual(new MessageAssembler(LIMIT).write(longest), [longest]);
+    assert.deepEqual(new MessageAssembler({ messageBytes: LIMIT }).write(longest), [longest]);
     const prefix = framed(new Uint8Array(LIMIT + 1)).subarray(0, 5);
-    assert.throws(() => new MessageAssembler(LIMIT).write(prefix), /found 1001 bytes; wanted at most 1000/);
+    assert.throws(
+      () => new MessageAssembler({ messageBytes: LIMIT }).write(prefix),
+      /found 1001 bytes; wanted at most 1000/,
+    );
   });
 
   test('lengths that lie take no memory', () => {
     const lie = Buffer.from([0, 0x3f, 0xff, 0xff, 0xff, 1, 2, 3]); // 1 GiB
     const before = process.memoryUsage.rss();
     const held = Array.from({ length: 16 }, () => {
-      const assembler = new MessageAssembler(1 << 30);
+      const assembler = new MessageAssembler({ messageBytes: 1 << 30 });
       assert.deepEqual(assembler.write(lie), []);
       return assembler;
     });
@@ -67,17 +71,7 @@ describe('the server reads with it', () => {
   let client: Client;
 
   before(async () => {
-    server = createGrpcServer(
-      {
-        messageBytes: LIMIT,
-        connections: 2,
-        concurrentStreams: 2,
-        receiveWindowBytes: 1 << 20,
-        keepaliveTimeMs: 60_000,
-        keepaliveTimeoutMs: 20_000,
-      },
-      [],
-    );
+    server = createGrpcServer(transportOptions({ messageBytes: LIMIT }), []);
     server.addService(
       {
         Echo: {
@@ -118,6 +112,9 @@ describe('the server reads with it', () => {
       const bytes = Buffer.alloc(length, 9);
       assert.deepEqual(await echo(bytes), bytes);
     }
-    await assert.rejects(echo(Buffer.alloc(LIMIT + 1)), /limits\.messageBytes of the server/);
+    await assert.rejects(
+      echo(Buffer.alloc(LIMIT + 1)),
+      /found 1001 bytes; wanted at most 1000 bytes for this method/,
+    );
   });
 });

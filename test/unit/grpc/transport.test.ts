@@ -7,25 +7,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import {
-  bindTcp,
-  bindUnix,
-  createGrpcServer,
-  type TransportOptions,
-} from '../../../src/grpc/transport/transport.js';
+import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { transportOptions } from '../../support/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const WINDOW = 16 << 20;
 /** A context of 600 bfloat16 tokens, 4096 wide. */
 const UPLOAD_BYTES = 600 * 4096 * 2;
-const OPTIONS: TransportOptions = {
+const OPTIONS = transportOptions({
   messageBytes: 64 << 20,
   connections: 3,
   concurrentStreams: 7,
   receiveWindowBytes: WINDOW,
-  keepaliveTimeMs: 60_000,
-  keepaliveTimeoutMs: 20_000,
-};
+});
 
 /** A service whose stream never reads, so that only the windows decide how much a client can send. */
 function unreading(server: Server): Server {

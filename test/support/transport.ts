@@ -1,0 +1,22 @@
+/** Options of a gRPC server without models, for tests of the transport alone. */
+import { ruleOf } from '../../src/grpc/methods.js';
+import type { TransportOptions } from '../../src/grpc/transport/transport.js';
+import { MemoryBudget } from '../../src/serving/memory-budget.js';
+
+export function transportOptions(overrides: Partial<TransportOptions> = {}): TransportOptions {
+  return {
+    rules: ruleOf,
+    budget: new MemoryBudget(1 << 30),
+    messageBytes: 1 << 20,
+    connections: 8,
+    peerConnections: 8,
+    concurrentStreams: 8,
+    connectionIdleMs: 60_000,
+    stallMs: 10_000,
+    transferMs: 60_000,
+    receiveWindowBytes: 1 << 20,
+    keepaliveTimeMs: 60_000,
+    keepaliveTimeoutMs: 20_000,
+    ...overrides,
+  };
+}
