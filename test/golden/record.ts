@@ -1,6 +1,7 @@
 /**
  * `node dist/test/golden/record.js PATH/dist/src/cli/main.js`: asks the recorded requests of another version of the command
- * and keeps its energies in `test/golden/recorded/`. The version recorded there is the one before the redesign (ce32249).
+ * and keeps its energies in `test/golden/recorded/`. The version recorded there is the one before the redesign (ce32249); for
+ * int8, whose products saturated then, the first one in which they do not.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
