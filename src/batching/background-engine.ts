@@ -1,14 +1,13 @@
 /**
- * A scheduler's idle time as an engine, for long work beside live requests (calibration). Every batch is cut into the
- * smallest pieces that make sense, one context or as many chunks as a background batch may hold, and each piece waits
- * until nobody else wants the real engine. It is the engine that scores live requests, so the energies are the same.
+ * A scheduler's idle time as an engine, for long work beside live requests (calibration). Every item of a batch is one
+ * background work, which the scheduler cuts into pieces that go when nobody else wants the real engine. It is the engine
+ * that scores live requests, so the energies are the same.
  */
-import type { Engine, EngineBatch, EngineResult, ScoreItem } from '../engine/engine.js';
-import type { Outcome } from '../engine/outcome.js';
+import type { Engine, EngineBatch, EngineResult } from '../engine/engine.js';
+import { done, failed, type Outcome } from '../engine/outcome.js';
 import { Fault, toFault } from '../errors.js';
-import { DEFAULT_BACKGROUND_BUDGET } from './defaults.js';
 import type { Scheduler } from './scheduler.js';
-import type { HeldContext, Work, WorkResult } from './work.js';
+import { visibleTokens, type HeldContext, type Work, type WorkResult } from './work.js';
 
 export interface BackgroundEngineOptions {
   readonly scheduler: Scheduler;
@@ -27,7 +26,7 @@ function isItemFault({ kind }: Fault): boolean {
 
 export class BackgroundEngine implements Engine {
   readonly #options: BackgroundEngineOptions;
-  readonly #slots = new Map<number, HeldContext | Fault>();
+  readonly #slots = new Map<number, Outcome<HeldContext>>();
 
   constructor(options: BackgroundEngineOptions) {
     this.#options = options;
@@ -44,7 +43,7 @@ export class BackgroundEngine implements Engine {
   async run({ encode, score, release }: EngineBatch): Promise<EngineResult> {
     let encodeMs = 0;
     let scoreMs = 0;
-    const submit = async (work: Pick<Work, 'contexts' | 'actions' | 'hold'>): Promise<WorkResult> => {
+    const submit = async (work: Pick<Work, 'contexts' | 'task' | 'hold'>): Promise<WorkResult> => {
       const { scheduler, client, signal } = this.#options;
       const result = await scheduler.submit({
         client,
@@ -59,16 +58,34 @@ export class BackgroundEngine implements Engine {
     };
     const encoded: Outcome<{ bytes: number }>[] = [];
     for (const { slot, ...item } of encode) {
-      const outcome = await outcomeOf(async () => {
-        const { held, batch } = await submit({ contexts: [{ kind: 'inline', encode: item }], hold: true });
-        this.#slots.set(slot, held![0]!);
-        return { bytes: batch.tokens * this.info.bytesPerToken };
+      const held = await outcomeOf(async () => {
+        const contexts = [{ kind: 'inline', encode: item } as const];
+        return (await submit({ contexts, task: { kind: 'encode' }, hold: true })).held![0]!;
       });
-      if (!outcome.ok) this.#slots.set(slot, outcome.fault);
-      encoded.push(outcome);
+      this.#slots.set(slot, held);
+      encoded.push(held.ok ? done({ bytes: visibleTokens(item) * this.info.bytesPerToken }) : held);
     }
     const scored: Outcome<Float32Array>[] = [];
-    for (const item of score) scored.push(await outcomeOf(() => this.#score(item, submit)));
+    for (const { slots, actions: values, candidates, steps } of score) {
+      const contexts = slots.map((slot) => this.#held(slot));
+      const lost = contexts.find(({ ok }) => !ok);
+      if (lost?.ok === false) {
+        scored.push(lost);
+        continue;
+      }
+      scored.push(
+        await outcomeOf(async () => {
+          const { raw } = await submit({
+            contexts: contexts.flatMap((held) =>
+              held.ok ? [{ kind: 'held', held: held.value } as const] : [],
+            ),
+            task: { kind: 'score', actions: { values, candidates, steps } },
+          });
+          if (raw === undefined) throw new Fault('internal', 'a scored work came back without raw steps');
+          return raw;
+        }),
+      );
+    }
     this.#release(release);
     return { encoded, scored, encodeMs, scoreMs };
   }
@@ -79,36 +96,15 @@ export class BackgroundEngine implements Engine {
     return Promise.resolve();
   }
 
-  /** [slots, N, H]. */
-  async #score(
-    { slots, actions, candidates, steps }: ScoreItem,
-    submit: (work: Pick<Work, 'contexts' | 'actions'>) => Promise<WorkResult>,
-  ): Promise<Float32Array> {
-    const raw = new Float32Array(slots.length * candidates * steps);
-    const size = actions.length / candidates;
-    const most = Math.max(1, Math.floor(DEFAULT_BACKGROUND_BUDGET.steps / steps));
-    for (const [row, slot] of slots.entries()) {
-      const held = this.#slots.get(slot);
-      if (held === undefined) throw new Fault('internal', `slot ${slot} is not encoded`);
-      if (held instanceof Fault) throw held;
-      for (let from = 0; from < candidates; from += most) {
-        const to = Math.min(candidates, from + most);
-        const piece = await submit({
-          contexts: [{ kind: 'held', held }],
-          actions: { values: actions.slice(from * size, to * size), candidates: to - from, steps },
-        });
-        if (piece.raw === undefined) throw new Fault('internal', 'a scored work came back without raw steps');
-        raw.set(piece.raw, (row * candidates + from) * steps);
-      }
-    }
-    return raw;
+  #held(slot: number): Outcome<HeldContext> {
+    return this.#slots.get(slot) ?? failed(new Fault('internal', `slot ${slot} is not encoded`));
   }
 
   #release(slots: readonly number[]): void {
     const held: HeldContext[] = [];
     for (const slot of slots) {
       const context = this.#slots.get(slot);
-      if (context !== undefined && !(context instanceof Fault)) held.push(context);
+      if (context?.ok) held.push(context.value);
       this.#slots.delete(slot);
     }
     if (held.length > 0) this.#options.scheduler.release(held);
@@ -117,10 +113,10 @@ export class BackgroundEngine implements Engine {
 
 async function outcomeOf<T>(run: () => Promise<T>): Promise<Outcome<T>> {
   try {
-    return { ok: true, value: await run() };
+    return done(await run());
   } catch (error) {
     const fault = toFault(error);
     if (!isItemFault(fault)) throw fault;
-    return { ok: false, fault };
+    return failed(fault);
   }
 }

@@ -57,15 +57,13 @@ export interface SlotHold {
   end(): void;
 }
 
-/** Room for a context that is being encoded; one of `commit`, `abandon` and `withdraw`, exactly once. */
+/** Room for a context that is being encoded; one of `commit` and `abandon`, exactly once. */
 export interface ContextReservation {
   readonly slot: number;
   /** It is encoded: the id answers from now on. */
   commit(nowMs: number): KeptContext;
   /** It failed or nobody will learn its id: gives the room back and releases the slot. */
   abandon(): void;
-  /** It was never handed to the engine: gives the room back; there is no slot to release. */
-  withdraw(): void;
 }
 
 export type EvictionReason = 'lru' | 'expired' | 'dropped';
@@ -198,9 +196,6 @@ export class ContextCache {
         return this.#touch(entry, nowMs);
       },
       abandon: () => this.#release(entry),
-      withdraw: () => {
-        this.#bytes -= entry.bytes;
-      },
     };
   }
 

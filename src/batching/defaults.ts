@@ -1,15 +1,15 @@
 /** Bounds that suit one model on a few CPU cores; a GPU wants larger batches. */
 import type { QueueBounds } from './queue.js';
-import type { WorkSize } from './size.js';
+import type { BatchBounds } from './policy.js';
 
 /**
- * About 0.2 s of a two-core machine, 4096 wide. A matrix product is at its limit with far fewer tokens; the budget
- * is there to bound how long an urgent request waits for the running batch.
+ * How long an urgent request waits for the running batch, at most about. A matrix product is at its limit with a batch of a
+ * few milliseconds already, so the time costs nothing; tokens, steps and contexts bound the memory of a batch.
  */
-export const DEFAULT_BUDGET: WorkSize = { tokens: 4096, steps: 4096, contexts: 32 };
+export const DEFAULT_BOUNDS: BatchBounds = { tokens: 4096, steps: 4096, contexts: 32, ms: 50 };
 
-/** About 20 ms of the same machine: the most that background work can delay a request. */
-export const DEFAULT_BACKGROUND_BUDGET: WorkSize = { tokens: 256, steps: 256, contexts: 4 };
+/** The most that background work can delay a request; 256 tokens or steps are some 10 ms of two cores, 4096 wide. */
+export const DEFAULT_BACKGROUND_BOUNDS: BatchBounds = { tokens: 256, steps: 256, contexts: 4, ms: 20 };
 
 /**
  * How long the engine must have been without requests before background work may begin: a client in a closed loop sends

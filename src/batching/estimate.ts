@@ -32,6 +32,11 @@ export class ServiceEstimate {
   readonly #encode = new DecayedRate();
   readonly #score = new DecayedRate();
 
+  /** Whether it knows of both what a token and what a step takes. */
+  get measured(): boolean {
+    return this.#encode.msPerUnit > 0 && this.#score.msPerUnit > 0;
+  }
+
   /** Estimated engine time; 0 before anything was measured. */
   ms(size: WorkSize): number {
     return size.tokens * this.#encode.msPerUnit + size.steps * this.#score.msPerUnit;

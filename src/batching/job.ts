@@ -1,43 +1,47 @@
-/** A work on its way through the scheduler: settles once, and lets go of what it holds when it does. */
-import type { ContextCache, ContextUse, KeptContext } from './context-cache.js';
+/** A work on its way through the scheduler: piece by piece, settled once, and then without anything that it held. */
+import type { Outcome } from '../engine/outcome.js';
 import { Fault } from '../errors.js';
-import type { QueueItem } from './queue.js';
+import type { ContextCache } from './context-cache.js';
+import { JobContexts } from './job-contexts.js';
 import type { RejectReason } from './observer.js';
+import { Cells, type Piece } from './pieces.js';
+import type { QueueItem } from './queue.js';
 import type { WorkSize } from './size.js';
-import { bytesOfWork, sizeOfWork, type Work, type WorkResult } from './work.js';
+import { taskRow, type Chunks } from './tasks.js';
+import { bytesOfWork, visibleTokens, type BatchSummary, type Work, type WorkResult } from './work.js';
 
 export class Job implements QueueItem {
   readonly work: Work;
-  readonly size: WorkSize;
   readonly bytes: number;
-  readonly submittedMs: number;
-  /** By context: the use of a kept one. */
-  readonly uses: readonly (ContextUse | undefined)[];
+  readonly contexts: JobContexts;
+  readonly cells: Cells;
+  readonly chunks: Chunks | undefined;
   readonly result: Promise<WorkResult>;
-  dequeuedMs = 0;
+  #raw: Float32Array | undefined;
+  #waitsSinceMs: number;
+  #queueMs = 0;
+  #encodeMs = 0;
+  #scoreMs = 0;
   #resolve!: (result: WorkResult) => void;
   #reject!: (fault: Fault) => void;
   #detach: () => void = () => undefined;
   #settled = false;
-  #usesEnded = false;
 
   /** Takes the kept contexts into use. Errors: `not_found`; nothing is held then. */
   constructor(work: Work, cache: ContextCache, nowMs: number) {
+    const { task } = work;
+    const row = taskRow(task);
     this.work = work;
-    this.size = sizeOfWork(work);
     this.bytes = bytesOfWork(work);
-    this.submittedMs = nowMs;
-    const uses: (ContextUse | undefined)[] = [];
-    try {
-      for (const [i, context] of work.contexts.entries()) {
-        const field = work.contexts.length === 1 ? 'context_id' : `contexts[${i}].context_id`;
-        uses.push(context.kind === 'kept' ? cache.acquire(context.id, work.owner, nowMs, field) : undefined);
-      }
-    } catch (error) {
-      for (const use of uses) use?.end(nowMs);
-      throw error;
-    }
-    this.uses = uses;
+    this.chunks = row.chunks(task);
+    this.cells = new Cells({
+      tokens: work.contexts.map((context) => (context.kind === 'inline' ? visibleTokens(context.encode) : 0)),
+      candidates: this.chunks?.candidates ?? 0,
+      steps: this.chunks?.steps ?? 0,
+      stepCost: row.stepCost,
+    });
+    this.#waitsSinceMs = nowMs;
+    this.contexts = new JobContexts(work, cache, nowMs);
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -52,6 +56,11 @@ export class Job implements QueueItem {
     return this.work.deadlineMs;
   }
 
+  /** What is left of it. */
+  get size(): WorkSize {
+    return this.cells.left;
+  }
+
   get settled(): boolean {
     return this.#settled;
   }
@@ -63,22 +72,59 @@ export class Job implements QueueItem {
     this.#detach = () => signal.removeEventListener('abort', onAbort);
   }
 
-  resolve(result: WorkResult): void {
-    if (this.#settle()) this.#resolve(result);
+  /** A piece goes to the engine. */
+  dequeue(nowMs: number): void {
+    this.#queueMs += nowMs - this.#waitsSinceMs;
   }
 
-  /** False when it had settled before. */
-  reject(fault: Fault): boolean {
+  /** A piece came back well. */
+  add(piece: Piece, outcome: Outcome<Float32Array> | undefined, encodeMs: number, scoreMs: number): void {
+    this.#encodeMs += encodeMs;
+    this.#scoreMs += scoreMs;
+    if (outcome?.ok === true) this.#store(piece, outcome.value);
+  }
+
+  /** Its next piece waits from now on. */
+  wait(nowMs: number): void {
+    this.#waitsSinceMs = nowMs;
+  }
+
+  /** All pieces came back. */
+  resolve(batch: BatchSummary, nowMs: number): void {
+    if (!this.#settle()) return;
+    const { kept, held } = this.contexts.settle(nowMs);
+    const { keepRefused } = this.contexts;
+    this.#resolve({
+      ...(this.#raw && { raw: this.#raw }),
+      kept,
+      ...(this.work.hold === true && { held }),
+      ...(keepRefused !== undefined && { keepRefused }),
+      timings: { queueMs: this.#queueMs, encodeMs: this.#encodeMs, scoreMs: this.#scoreMs },
+      batch,
+    });
+  }
+
+  /** False when it had settled before. What it holds goes back; what runs of it is thrown away. */
+  reject(fault: Fault, nowMs: number): boolean {
     if (!this.#settle()) return false;
+    this.contexts.abandon(nowMs);
     this.#reject(fault);
     return true;
   }
 
-  /** Ends the uses of kept contexts: when it left the queue without running, or when its batch came back. */
-  endUses(nowMs: number): (KeptContext | undefined)[] {
-    if (this.#usesEnded) return [];
-    this.#usesEnded = true;
-    return this.uses.map((use) => use?.end(nowMs));
+  /** `raw` [to - from, last - first, H] into [B, N, H]. */
+  #store({ from, to, first, last, final }: Piece, raw: Float32Array): void {
+    const { candidates, steps } = this.chunks!;
+    if (final && from === 0 && first === 0) {
+      this.#raw = raw; // whole
+      return;
+    }
+    this.#raw ??= new Float32Array(this.work.contexts.length * candidates * steps);
+    const part = (last - first) * steps;
+    for (let row = from; row < to; row++) {
+      const values = raw.subarray((row - from) * part, (row - from + 1) * part);
+      this.#raw.set(values, (row * candidates + first) * steps);
+    }
   }
 
   #settle(): boolean {

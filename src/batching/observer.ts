@@ -4,8 +4,6 @@ import type { QueueRefusal } from './queue.js';
 
 export type RejectReason =
   | QueueRefusal
-  /** Background work larger than a background batch may be. */
-  | 'background_budget'
   /** Larger than the context cache, or no room in it (encode-only work). */
   | 'context_cache'
   /** Expired before it was submitted or while it waited. */

@@ -8,11 +8,13 @@
  * served by deadline alone, and a client that floods is served between the others.
  *
  * Invariants:
- * - An item that was pushed leaves once: by `take`, `remove` or `takeExpired`.
+ * - An item that was pushed leaves once: by `take`, `remove` or `takeExpired`. `takePiece` takes a part of it; the item
+ *   waits on, within the bounds as before, and its client is charged for the part.
  * - `count <= maxItems`, `bytes <= maxBytes`, and no client that has items waiting is let in further beyond
  *   `clientShare` of either, so that one client alone cannot have the others refused.
  * - Of one client's items the one with the earliest deadline is taken; equal deadlines in order of arrival. An item
  *   without a deadline stands as if it had one of `patienceMs` after its arrival: later arrivals cannot pass it for ever.
+ *   Between its pieces it lets those pass that have arrived meanwhile, for `patienceMs` at most.
  * - While two clients both have items waiting, what they are charged differs by at most `2 * (quantum + largest cost)`
  *   over any time, however much either of them asks for.
  * - A round ends: after `maxItems` items were taken in it, clients that arrive join the next one.
@@ -47,9 +49,12 @@ export type QueueRefusal = 'queue_full' | 'queue_bytes' | 'client_share';
 interface Node<T> {
   readonly item: T;
   readonly client: ClientLine<T>;
+  readonly arrivedMs: number;
   /** The deadline that orders it. */
-  readonly orderMs: number;
-  readonly arrival: number;
+  orderMs: number;
+  arrival: number;
+  /** What is left of it. */
+  size: WorkSize;
 }
 
 interface ClientLine<T> {
@@ -131,7 +136,8 @@ export class FairDeadlineQueue<T extends QueueItem> {
     const held = this.#lines.get(item.client);
     const client = held ?? this.#arrive(item.client);
     const orderMs = item.deadlineMs === Infinity ? nowMs + this.#bounds.patienceMs : item.deadlineMs;
-    const node: Node<T> = { item, client, orderMs, arrival: this.#arrivals++ };
+    const { size } = item;
+    const node: Node<T> = { item, client, arrivedMs: nowMs, orderMs, arrival: this.#arrivals++, size };
     this.#nodes.set(item, node);
     client.nodes.push(node);
     client.bytes += item.bytes;
@@ -139,7 +145,7 @@ export class FairDeadlineQueue<T extends QueueItem> {
     else this.#order.update(client);
     if (item.deadlineMs !== Infinity) this.#deadlines.push(node);
     this.#bytes += item.bytes;
-    this.#size = addSize(this.#size, item.size);
+    this.#size = addSize(this.#size, size);
     return undefined;
   }
 
@@ -153,12 +159,32 @@ export class FairDeadlineQueue<T extends QueueItem> {
     const client = this.#order.peek();
     const item = client?.nodes.peek()?.item;
     if (client === undefined || item === undefined) return undefined;
-    const round = this.#roundOf(client.charge);
-    if (round > this.#round) this.#startRound(round);
-    this.#takenInRound++;
-    client.charge += costOf(item.size);
+    this.#charge(client, this.#nodes.get(item)!.size);
     this.remove(item);
     return item;
+  }
+
+  /** Takes a piece of the next item, smaller than the item, and charges its client for that. O(log n). */
+  takePiece(piece: WorkSize): T | undefined {
+    const client = this.#order.peek();
+    const node = client?.nodes.peek();
+    if (client === undefined || node === undefined) return undefined;
+    this.#charge(client, piece);
+    node.size = subtractSize(node.size, piece);
+    this.#size = subtractSize(this.#size, piece);
+    this.#order.update(client);
+    return node.item;
+  }
+
+  /** An item without a deadline lets those pass that have arrived up to now: its piece came back. O(log n). */
+  standBack(item: T, nowMs: number): void {
+    const node = this.#nodes.get(item);
+    if (node === undefined || item.deadlineMs !== Infinity) return;
+    const { patienceMs } = this.#bounds;
+    node.orderMs = Math.min(nowMs, node.arrivedMs + patienceMs) + patienceMs;
+    node.arrival = this.#arrivals++;
+    node.client.nodes.update(node);
+    this.#order.update(node.client);
   }
 
   /** Removes an item without charging its client; false when it does not wait here. O(log n). */
@@ -179,7 +205,7 @@ export class FairDeadlineQueue<T extends QueueItem> {
       this.#order.update(client);
     }
     this.#bytes -= item.bytes;
-    this.#size = subtractSize(this.#size, item.size);
+    this.#size = subtractSize(this.#size, node.size);
     return true;
   }
 
@@ -199,6 +225,13 @@ export class FairDeadlineQueue<T extends QueueItem> {
     const all = [...this.#nodes.keys()];
     for (const item of all) this.remove(item);
     return all;
+  }
+
+  #charge(client: ClientLine<T>, size: WorkSize): void {
+    const round = this.#roundOf(client.charge);
+    if (round > this.#round) this.#startRound(round);
+    this.#takenInRound++;
+    client.charge += costOf(size);
   }
 
   #roundOf(charge: number): number {

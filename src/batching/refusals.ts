@@ -1,7 +1,6 @@
 /** The faults with which the scheduler itself ends a work. */
 import { Fault } from '../errors.js';
 import type { QueueRefusal } from './queue.js';
-import type { WorkSize } from './size.js';
 
 const ELSEWHERE = { mend: 'Try another replica' };
 
@@ -21,13 +20,6 @@ export function queueFault(refusal: QueueRefusal, drainMs: number): Fault {
   return new Fault('exhausted', BOUNDS[refusal], { retryAfterMs, mend: `Try again in ${retryAfterMs} ms` });
 }
 
-export function backgroundFault(size: WorkSize, budget: WorkSize): Fault {
-  return new Fault('exhausted', 'background work is larger than a background batch may be', {
-    found: formatSize(size),
-    wanted: `at most ${formatSize(budget)}`,
-  });
-}
-
 export function deadlineFault(): Fault {
   return new Fault('deadline', 'the deadline cannot be met', {
     mend: 'Allow more time, or send less at once',
@@ -44,8 +36,4 @@ export function closedFault(): Fault {
 
 export function engineFault(cause: Fault): Fault {
   return new Fault('unavailable', 'the engine has stopped', { cause, ...ELSEWHERE });
-}
-
-function formatSize({ tokens, steps, contexts }: WorkSize): string {
-  return `${tokens} tokens, ${steps} steps, ${contexts} contexts`;
 }

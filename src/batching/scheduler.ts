@@ -2,52 +2,44 @@
  * The one loop with the one timer between requests and the engine.
  *
  * `submit` takes the contexts that a work names into use (`context-cache.ts`) and puts it into a bounded queue
- * (`queue.ts`). Whenever the engine has room, the policy (`policy.ts`) takes the next batch out of the queue, `assembly.ts`
+ * (`queue.ts`). Whenever the engine is free, the policy (`policy.ts`) takes the next batch out of the queue, `assembly.ts`
  * gives its contexts slots, and the engine runs it; while it runs, the next batch gathers. There is no waiting window:
  * a free engine takes what waits. The loop runs on every submit, on every finished batch, and on the timer, which is
  * set to the next deadline that waits or the next lease that runs out, whichever comes first.
  *
- * Every submitted work settles exactly once. Cancelled, expired and hopeless work is never computed. When the engine
- * fails, everything that waits or runs is rejected as `unavailable`, and so is everything after.
+ * A batch cannot be interrupted, so it is bounded: work larger than the bounds goes piece by piece (`pieces.ts`), and others
+ * have their turn between two pieces. Background work goes the same way, with bounds of its own, and only when nothing else
+ * waits or runs, or has within the last `backgroundGraceMs`.
  *
- * Background work goes only when nothing else waits or runs, or has within the last `backgroundGraceMs`. A batch cannot be interrupted, so a normal work that
- * arrives meanwhile waits for at most one batch of the background budget.
+ * Every submitted work settles exactly once. Cancelled, expired and hopeless work is not computed, nor is what is left of
+ * work that was begun. When a batch is lost, its works end as `unavailable` and the next batch goes; when the engine fails,
+ * everything that waits or runs is rejected so, and everything after.
  */
 import type { ContextCache } from './context-cache.js';
 import type { Engine } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
-import { abandon, assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';
+import { assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';
 import type { Clock } from './clock.js';
 import { ServiceEstimate } from './estimate.js';
 import { Job, abortFault, abortReason } from './job.js';
 import type { RejectReason, SchedulerObserver } from './observer.js';
-import { planBatch } from './policy.js';
+import { planBatch, type BatchBounds } from './policy.js';
 import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
-import {
-  backgroundFault,
-  closedFault,
-  deadlineFault,
-  drainingFault,
-  engineFault,
-  queueFault,
-} from './refusals.js';
-import { fits, type WorkSize } from './size.js';
-import { isIndivisible, type HeldContext, type Work, type WorkResult } from './work.js';
+import { closedFault, deadlineFault, drainingFault, engineFault, queueFault } from './refusals.js';
+import type { HeldContext, Work, WorkResult } from './work.js';
 
 export interface SchedulerOptions {
   readonly engine: Engine;
   readonly cache: ContextCache;
   readonly clock: Clock;
   readonly queue: QueueBounds;
-  /** Bounds of a batch; a work larger than one of them goes alone. */
-  readonly budget: WorkSize;
+  /** Bounds of a batch, and of the pieces that larger work is cut into. */
+  readonly bounds: BatchBounds;
   readonly backgroundQueue: QueueBounds;
-  /** Bounds of a background batch; background work larger than that is refused, unless it cannot be divided. */
-  readonly backgroundBudget: WorkSize;
+  /** The same for background work, and for all work until the first batch was measured. */
+  readonly backgroundBounds: BatchBounds;
   /** How long no other work must have waited or run before background work begins; default 0. */
   readonly backgroundGraceMs?: number;
-  /** 2 spares the engine the round trip between batches, and makes every batch gather for a shorter time. */
-  readonly maxInFlightBatches?: 1 | 2;
   readonly observer?: SchedulerObserver;
 }
 
@@ -57,8 +49,8 @@ export class Scheduler {
   readonly #background: FairDeadlineQueue<Job>;
   readonly #estimate = new ServiceEstimate();
   readonly #observer: SchedulerObserver;
-  readonly #inFlight = new Set<AssembledBatch>();
-  /** When what is in flight is expected to be done. */
+  #running: AssembledBatch | undefined;
+  /** When what runs is expected to be done. */
   #busyUntilMs = 0;
   /** When background work may begin at the earliest. */
   #backgroundFromMs = 0;
@@ -85,19 +77,10 @@ export class Scheduler {
     return this.#queue.bytes;
   }
 
-  /** Visible tokens, action steps and contexts that wait. */
-  get queueSize(): WorkSize {
-    return this.#queue.size;
-  }
-
-  get inFlightBatches(): number {
-    return this.#inFlight.size;
-  }
-
   /** Estimated time until a work submitted now would begin. */
   get drainEstimateMs(): number {
     const running = Math.max(0, this.#busyUntilMs - this.#options.clock.nowMs());
-    return (this.#inFlight.size > 0 ? running : 0) + this.#estimate.ms(this.#queue.size);
+    return (this.#running === undefined ? 0 : running) + this.#estimate.ms(this.#queue.size);
   }
 
   /** Why any normal work of this client would be refused now, however small; undefined when there is room for one. */
@@ -170,21 +153,16 @@ export class Scheduler {
   }
 
   #newJob(work: Work, nowMs: number): Job {
-    const { cache, backgroundBudget } = this.#options;
     let job: Job;
     try {
-      job = new Job(work, cache, nowMs);
+      job = new Job(work, this.#options.cache, nowMs);
     } catch (error) {
       throw this.#refuse('not_found', toFault(error), work.priority);
     }
     const background = work.priority === 'background';
-    if (background && !fits(job.size, backgroundBudget) && !isIndivisible(work)) {
-      job.endUses(nowMs);
-      throw this.#refuse('background_budget', backgroundFault(job.size, backgroundBudget), work.priority);
-    }
     const refusal = (background ? this.#background : this.#queue).push(job, nowMs);
     if (refusal !== undefined) {
-      job.endUses(nowMs);
+      job.contexts.abandon(nowMs);
       throw this.#refuse(refusal, queueFault(refusal, this.drainEstimateMs), work.priority);
     }
     if (!background) this.#deferBackground(nowMs);
@@ -194,9 +172,7 @@ export class Scheduler {
 
   #aborted(job: Job): void {
     const fault = abortFault(job.work.signal);
-    const waited = this.#queue.remove(job) || this.#background.remove(job);
-    if (!waited && fault.kind === 'superseded') return;
-    if (waited) job.endUses(this.#options.clock.nowMs());
+    if (job.cells.begun && fault.kind === 'superseded') return;
     this.#reject(job, abortReason(fault), fault);
     this.#pump();
   }
@@ -207,47 +183,40 @@ export class Scheduler {
 
   /** The loop: ends what is overdue, starts what can start, sets the timer. */
   #pump(): void {
-    const { cache, clock, maxInFlightBatches = 1 } = this.#options;
+    const { cache, clock } = this.#options;
     if (this.#failure !== undefined) return;
     const nowMs = clock.nowMs();
     cache.expire(nowMs);
     for (const queue of [this.#queue, this.#background]) {
-      for (const job of queue.takeExpired(nowMs)) this.#rejectWaiting(job, 'deadline', nowMs);
+      for (const job of queue.takeExpired(nowMs)) this.#reject(job, 'deadline', deadlineFault());
     }
-    while (this.#inFlight.size < maxInFlightBatches) {
-      if (!this.#startNext(nowMs)) break;
-    }
+    while (this.#running === undefined && this.#startNext(nowMs));
     this.#setTimer();
-    if (this.#draining && this.#queue.count + this.#background.count === 0 && this.#inFlight.size === 0)
-      this.#endDrain();
+    const idle = this.#queue.count + this.#background.count === 0 && this.#running === undefined;
+    if (this.#draining && idle) this.#endDrain();
   }
 
   /** Starts one batch; false when there is nothing to start. */
   #startNext(nowMs: number): boolean {
-    const { cache, budget, backgroundBudget } = this.#options;
-    const idle = this.#inFlight.size === 0;
-    const startMs = idle ? nowMs : Math.max(nowMs, this.#busyUntilMs);
-    const background = idle && this.#queue.count === 0 && nowMs >= this.#backgroundFromMs;
-    const plan = background
-      ? planBatch(this.#background, startMs, this.#estimate, backgroundBudget)
-      : planBatch(this.#queue, startMs, this.#estimate, budget);
-    for (const job of plan.hopeless) this.#rejectWaiting(job, 'hopeless', nowMs);
-    if (plan.hopeless.length > 0 && plan.admitted.length === 0) this.#estimate.relax();
+    const { cache, bounds, backgroundBounds } = this.#options;
+    const background = this.#queue.count === 0 && nowMs >= this.#backgroundFromMs;
+    const small = background || !this.#estimate.measured;
+    const queue = background ? this.#background : this.#queue;
+    const plan = planBatch(queue, nowMs, this.#estimate, small ? backgroundBounds : bounds);
+    for (const job of plan.hopeless) this.#reject(job, 'hopeless', deadlineFault());
+    if (plan.hopeless.length > 0 && plan.turns.length === 0) this.#estimate.relax();
     // with nothing to compute, an idle engine is still told which contexts to forget
-    if (plan.admitted.length === 0 && !(idle && cache.hasReleased)) return plan.hopeless.length > 0;
-    const assembled = assemble(plan.admitted, cache, this.#options.engine);
-    for (const { job, fault } of assembled.refused) {
-      job.endUses(nowMs);
-      this.#reject(job, 'context_cache', fault);
+    if (plan.turns.length === 0 && !cache.hasReleased) return plan.hopeless.length > 0;
+    for (const { job } of plan.turns) {
+      if (!job.cells.begun) this.#observer.onDequeue?.(job.deadlineMs - nowMs);
+      job.dequeue(nowMs);
     }
+    const assembled = assemble(plan.turns, cache, this.#options.engine);
+    for (const { job, fault } of assembled.refused) this.#reject(job, 'context_cache', fault);
     const { batch, parts } = assembled;
-    if (parts.length === 0 && batch.release.length === 0) return true;
-    for (const { job } of parts) {
-      job.dequeuedMs = nowMs;
-      this.#observer.onDequeue?.(job.deadlineMs - nowMs);
-    }
-    this.#busyUntilMs = startMs + this.#estimate.ms(assembled.summary);
-    this.#inFlight.add(assembled);
+    if (parts.length + batch.encode.length + batch.release.length === 0) return true;
+    this.#busyUntilMs = nowMs + this.#estimate.ms(assembled.summary);
+    this.#running = assembled;
     void this.#run(assembled, background, nowMs);
     return true;
   }
@@ -255,38 +224,36 @@ export class Scheduler {
   /** Never rejects. */
   async #run(assembled: AssembledBatch, background: boolean, startedMs: number): Promise<void> {
     const { clock, engine } = this.#options;
+    const { parts, summary } = assembled;
     try {
       const result = await engine.run(assembled.batch);
       if (this.#failure !== undefined) return;
       const nowMs = clock.nowMs();
       const { encodeMs, scoreMs } = result;
-      const { summary } = assembled;
-      settle(assembled, result, nowMs, ({ work }) => this.#observer.onReject?.('engine_item', work.priority));
-      this.#inFlight.delete(assembled);
-      if (!background) this.#deferBackground(nowMs);
+      settle(assembled, result, nowMs, (job, fault) => this.#reject(job, 'engine_item', fault));
+      for (const { job } of parts) (background ? this.#background : this.#queue).standBack(job, nowMs);
       this.#estimate.record(summary, encodeMs, scoreMs);
       if (summary.works > 0) {
         this.#observer.onBatch?.({ ...summary, background, encodeMs, scoreMs, wallMs: nowMs - startedMs });
       }
-      this.#pump();
     } catch (error) {
-      this.#fail(engineFault(toFault(error)));
+      const fault = engineFault(toFault(error));
+      for (const { job } of parts) this.#reject(job, 'engine_failed', fault);
     }
+    if (this.#failure !== undefined) return;
+    this.#running = undefined;
+    if (!background) this.#deferBackground(clock.nowMs());
+    this.#pump();
   }
 
   #fail(fault: Fault): void {
     if (this.#failure !== undefined) return;
     this.#failure = fault;
-    const nowMs = this.#options.clock.nowMs();
+    for (const { job } of this.#running?.parts ?? []) this.#reject(job, 'engine_failed', fault);
     for (const job of [...this.#queue.takeAll(), ...this.#background.takeAll()]) {
-      job.endUses(nowMs);
       this.#reject(job, 'engine_failed', fault);
     }
-    for (const assembled of this.#inFlight) {
-      for (const { job } of assembled.parts) this.#reject(job, 'engine_failed', fault);
-      abandon(assembled, nowMs);
-    }
-    this.#inFlight.clear();
+    this.#running = undefined;
     this.#endDrain();
   }
 
@@ -299,7 +266,7 @@ export class Scheduler {
 
   #setTimer(): void {
     const { cache, clock } = this.#options;
-    const waits = this.#background.count > 0 && this.#queue.count === 0 && this.#inFlight.size === 0;
+    const waits = this.#background.count > 0 && this.#queue.count === 0 && this.#running === undefined;
     const atMs = Math.min(
       this.#queue.nextDeadlineMs,
       this.#background.nextDeadlineMs,
@@ -317,13 +284,12 @@ export class Scheduler {
     this.#timer = { atMs, cancel };
   }
 
-  #rejectWaiting(job: Job, reason: 'deadline' | 'hopeless', nowMs: number): void {
-    job.endUses(nowMs);
-    this.#reject(job, reason, deadlineFault());
-  }
-
+  /** Ends a job wherever it is: whatever of it waits leaves the queue, what runs is thrown away. */
   #reject(job: Job, reason: RejectReason, fault: Fault): void {
-    if (job.reject(fault)) this.#observer.onReject?.(reason, job.work.priority);
+    this.#queue.remove(job);
+    this.#background.remove(job);
+    if (!job.reject(fault, this.#options.clock.nowMs())) return;
+    this.#observer.onReject?.(reason, job.work.priority);
   }
 
   #refuse(reason: RejectReason, fault: Fault, priority: Work['priority']): Fault {

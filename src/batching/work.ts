@@ -1,8 +1,9 @@
 /** What is handed to the scheduler and what comes back. */
-import type { KeptContext, SlotHold } from './context-cache.js';
 import type { EncodeItem } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
+import type { KeptContext, SlotHold } from './context-cache.js';
 import type { WorkSize } from './size.js';
+import type { Task } from './tasks.js';
 
 /** An encoded context that a work left behind (`Work.hold`); given back with `Scheduler.release`, exactly once. */
 export type HeldContext = SlotHold;
@@ -27,11 +28,11 @@ export interface Work {
   readonly deadlineMs: number;
   /**
    * Abort while it waits: it is never computed and ends as `cancelled`, or with the signal's reason when that is
-   * a Fault. While it runs: it ends at once and the result is thrown away, except for a `superseded` fault, which only
-   * takes work that still waits.
+   * a Fault. While it runs: it ends at once, what is left of it is not computed and the result is thrown away, except for
+   * a `superseded` fault, which only takes work that was not begun.
    */
   readonly signal: AbortSignal;
-  /** `background`: only when nothing else waits, runs or has just ended, in small batches of its own budget. */
+  /** `background`: only when nothing else waits, runs or has just ended, in pieces of a budget of its own. */
   readonly priority: 'normal' | 'background';
   /**
    * Leave the contexts encoded for more work of ours (`WorkResult.held`). Nobody else sees it: it counts neither against
@@ -40,34 +41,29 @@ export interface Work {
   readonly hold?: boolean;
   /** One for ranking, B for a matrix. */
   readonly contexts: readonly ContextRef[];
-  /** Candidates for every context; absent: encode only, which is useful with `keep`. */
-  readonly actions?: {
-    /** [N, H, A] row-major. */
-    readonly values: Float32Array;
-    readonly candidates: number; // N
-    readonly steps: number; // H
-  };
+  /** What to compute of them once they are encoded. */
+  readonly task: Task;
 }
 
-/** The batch that a work was part of. */
+/** The batch that a work was part of; the last one, where a work was cut. */
 export interface BatchSummary extends WorkSize {
   /** Works in it. */
   readonly works: number;
 }
 
 export interface WorkResult {
-  /** Raw per-step values [contexts, N, H] row-major; absent when there were no actions. */
+  /** Raw per-step values [contexts, N, H] row-major, of a task `score`. */
   readonly raw?: Float32Array;
   /** By context: how it is kept now; undefined when it is not. */
   readonly kept: readonly (KeptContext | undefined)[];
   /** By context, with `hold` only. */
   readonly held?: readonly HeldContext[];
   /**
-   * Why a context that was to be kept is not, the first such: scoring goes on without keeping. An encode-only work
+   * Why a context that was to be kept is not, the first such: scoring goes on without keeping. A work that only encodes
    * fails with this fault instead.
    */
   readonly keepRefused?: Fault;
-  /** Waiting time of this work; engine time of its whole batch. */
+  /** Waiting time of this work, between its pieces too; engine time of its whole batches. */
   readonly timings: { readonly queueMs: number; readonly encodeMs: number; readonly scoreMs: number };
   readonly batch: BatchSummary;
 }
@@ -79,29 +75,10 @@ export function visibleTokens(encode: Pick<EncodeItem, 'visible'>): number {
   return tokens;
 }
 
-export function sizeOfWork(work: Work): WorkSize {
-  let tokens = 0;
-  let contexts = 0;
-  for (const context of work.contexts) {
-    if (context.kind !== 'inline') continue;
-    tokens += visibleTokens(context.encode);
-    contexts++;
-  }
-  const { actions } = work;
-  const steps = actions === undefined ? 0 : work.contexts.length * actions.candidates * actions.steps;
-  return { tokens, steps, contexts };
-}
-
-/** Whether nothing smaller could have been asked for: one context to encode, or one chunk against an encoded one. */
-export function isIndivisible({ contexts, actions }: Work): boolean {
-  if (contexts.length !== 1) return false;
-  return actions === undefined || (contexts[0]!.kind !== 'inline' && actions.candidates === 1);
-}
-
 /** Memory that a work holds while it waits. */
-export function bytesOfWork(work: Work): number {
-  let bytes = work.actions?.values.byteLength ?? 0;
-  for (const context of work.contexts) {
+export function bytesOfWork({ contexts, task }: Work): number {
+  let bytes = task.kind === 'encode' ? 0 : task.actions.values.byteLength;
+  for (const context of contexts) {
     if (context.kind === 'inline') bytes += context.encode.bytes.byteLength;
   }
   return bytes;

@@ -4,7 +4,7 @@
  * from here.
  */
 import { z } from 'zod';
-import { DEFAULT_BUDGET, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
+import { DEFAULT_BOUNDS, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
 
 const MIB = 1 << 20;
 const size = z.int().min(1);
@@ -181,19 +181,32 @@ const keepalive = z.strictObject({
 
 const batching = z.strictObject({
   tokens: size
-    .default(DEFAULT_BUDGET.tokens)
-    .meta(meta('batch-tokens', 'Tokens that one batch encodes, at most; a larger request goes alone')),
+    .default(DEFAULT_BOUNDS.tokens)
+    .meta(
+      meta('batch-tokens', 'Tokens that one batch encodes, at most; a larger request is cut into pieces'),
+    ),
   steps: size
-    .default(DEFAULT_BUDGET.steps)
+    .default(DEFAULT_BOUNDS.steps)
     .meta(
       meta(
         'batch-steps',
-        'Chunk steps (contexts x N x H) that one batch scores, at most; a larger request goes alone',
+        'Chunk steps (contexts x N x H) that one batch scores, at most; a larger request is cut into pieces',
       ),
     ),
   contexts: size
-    .default(DEFAULT_BUDGET.contexts)
-    .meta(meta('batch-contexts', 'Contexts that one batch encodes, at most; a larger request goes alone')),
+    .default(DEFAULT_BOUNDS.contexts)
+    .meta(
+      meta('batch-contexts', 'Contexts that one batch encodes, at most; a larger request is cut into pieces'),
+    ),
+  ms: delayMs
+    .min(1)
+    .default(DEFAULT_BOUNDS.ms)
+    .meta(
+      meta(
+        'batch-ms',
+        'Engine time of one batch or piece, at most about: what a request delays another. A piece is no smaller than one context to encode or some chunks of one context',
+      ),
+    ),
   queueItems: size
     .default(DEFAULT_QUEUE_BOUNDS.maxItems)
     .meta(meta('queue-items', 'Requests that may wait for an engine')),

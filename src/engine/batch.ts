@@ -13,7 +13,16 @@ export class BatchRunner {
 
   constructor(private readonly model: LoadedModel) {}
 
+  /** Rejects with what nobody foresaw, e.g. no memory; the slots that the batch releases are forgotten all the same. */
   async run(batch: EngineBatch): Promise<EngineResult> {
+    try {
+      return await this.compute(batch);
+    } finally {
+      for (const slot of batch.release) this.release(slot);
+    }
+  }
+
+  private async compute(batch: EngineBatch): Promise<EngineResult> {
     const startMs = performance.now();
     const encoded = await encodeContexts(this.model, batch.encode);
     const encodeFaults = new Map<number, Fault>();
@@ -30,7 +39,6 @@ export class BatchRunner {
       return context ? done(context) : failed(new Fault('internal', `slot ${slot} holds no encoded context`));
     };
     const scored = await scoreItems(this.model, batch.score, contextOf);
-    for (const slot of batch.release) this.release(slot);
     return {
       encoded: encoded.map((outcome) => (outcome.ok ? done({ bytes: outcome.value.bytes }) : outcome)),
       scored,

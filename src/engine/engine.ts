@@ -68,7 +68,10 @@ export interface EngineInfo {
 
 export interface Engine {
   readonly info: EngineInfo;
-  /** Batches run one at a time in call order. Rejects only when the engine has failed or is closed. */
+  /**
+   * Batches run one at a time in call order. Rejects when this batch is lost (the next one runs), and when the engine has
+   * failed or is closed.
+   */
   run(batch: EngineBatch): Promise<EngineResult>;
   /** Resolves with the cause when the worker dies by itself; never for a `close()`. */
   readonly failed: Promise<Fault>;

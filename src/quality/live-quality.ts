@@ -8,7 +8,7 @@
  * else to do; a request that arrives while it runs waits for those few chunks at most. When the engine stays busy for
  * `patienceMs`, the sample is dropped and counted. At most one context a model is held.
  */
-import { DEFAULT_BACKGROUND_BUDGET } from '../batching/defaults.js';
+import { DEFAULT_BACKGROUND_BOUNDS } from '../batching/defaults.js';
 import type { Clock } from '../batching/clock.js';
 import type { Scheduler } from '../batching/scheduler.js';
 import type { HeldContext } from '../batching/work.js';
@@ -213,7 +213,7 @@ export class LiveQuality {
       signal: new AbortController().signal,
       priority: 'background',
       contexts: [{ kind: 'held', held }],
-      actions: { values, candidates: drawn.length, steps },
+      task: { kind: 'score', actions: { values, candidates: drawn.length, steps } },
     });
     this.#sampler.spend(drawn.length);
     const tau = calibration()?.scores.readout.temperature.tau ?? card.tau;
@@ -229,7 +229,7 @@ export class LiveQuality {
 
   /** Negatives of one sample for chunks of H = `steps`: never more than one background batch may hold. */
   #negatives(steps: number): number {
-    return Math.min(this.#options.settings.negatives, Math.floor(DEFAULT_BACKGROUND_BUDGET.steps / steps));
+    return Math.min(this.#options.settings.negatives, Math.floor(DEFAULT_BACKGROUND_BOUNDS.steps / steps));
   }
 
   /** Of the same length, and not nearly the same motion, as the calibration counts it. */

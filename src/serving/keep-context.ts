@@ -30,7 +30,8 @@ export async function putContext(
 ): Promise<PutAnswer> {
   const checked = checkedInline(parts, model, context, move);
   const keep = { leaseMs: leaseMs || parts.contexts.leaseMs };
-  const result = await submitWork(parts, scope, model, { contexts: [{ ...checked, keep }] }, decodeMs);
+  const work = { contexts: [{ ...checked, keep }], task: { kind: 'encode' } } as const;
+  const result = await submitWork(parts, scope, model, work, decodeMs);
   const [kept] = result.kept;
   if (kept === undefined) throw new Fault('internal', 'an encoded context came back without an id');
   return { kept, version: model.version, timings: timingsOf(result, scope) };

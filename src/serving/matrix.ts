@@ -62,7 +62,13 @@ export async function matrixRequest(
   const pool = checkedPool('pool', request.pool, card, actions.steps);
   const tau = checkedTau('tau', request.tau, card);
   const contexts = request.contexts.map((context) => checkedContext(parts, model, context, move));
-  const result = await submitWork(parts, scope, model, { contexts, actions }, request.decodeMs);
+  const result = await submitWork(
+    parts,
+    scope,
+    model,
+    { contexts, task: { kind: 'score', actions } },
+    request.decodeMs,
+  );
   const columns = actions.candidates; // M
   const options = { readout: card.readout, pool, score: request.score };
   const { energies } = energiesFromRaw(rawOf(result), actions.steps, options);

@@ -117,7 +117,13 @@ export async function scoreActions(
   const context = kept(parts, request, checkedContext(parts, model, request.context, request.move));
 
   const hold = quality.wants(actions.steps);
-  const submitted = submitWork(parts, scope, model, { contexts: [context], actions, hold }, request.decodeMs);
+  const submitted = submitWork(
+    parts,
+    scope,
+    model,
+    { contexts: [context], task: { kind: 'score', actions }, hold },
+    request.decodeMs,
+  );
   if (hold) submitted.catch(() => quality.forgo());
   const result = await submitted;
 

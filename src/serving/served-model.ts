@@ -1,6 +1,6 @@
 /** One model in service: its bundle, the engine that computes it, the scheduler before that, and the kept contexts. */
 import {
-  DEFAULT_BACKGROUND_BUDGET,
+  DEFAULT_BACKGROUND_BOUNDS,
   DEFAULT_BACKGROUND_GRACE_MS,
   DEFAULT_BACKGROUND_QUEUE_BOUNDS,
   DEFAULT_QUEUE_BOUNDS,
@@ -80,9 +80,9 @@ export async function startModel(name: string, directory: string, parts: ModelPa
       quantum: DEFAULT_QUEUE_BOUNDS.quantum,
       patienceMs: batching.patienceMs,
     },
-    budget: { tokens: batching.tokens, steps: batching.steps, contexts: batching.contexts },
+    bounds: batching,
     backgroundQueue: DEFAULT_BACKGROUND_QUEUE_BOUNDS,
-    backgroundBudget: DEFAULT_BACKGROUND_BUDGET,
+    backgroundBounds: DEFAULT_BACKGROUND_BOUNDS,
     backgroundGraceMs: DEFAULT_BACKGROUND_GRACE_MS,
     observer: {
       onBatch({ tokens, steps, works, wallMs, background }) {

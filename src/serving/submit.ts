@@ -52,7 +52,7 @@ export async function submitWork(
   { metrics }: Pick<ServingParts, 'metrics'>,
   scope: Scope,
   model: ServedModel,
-  work: Pick<Work, 'contexts' | 'actions' | 'hold'>,
+  work: Pick<Work, 'contexts' | 'task' | 'hold'>,
   decodeMs: number,
 ): Promise<WorkResult> {
   const { client, owner } = scope.caller;

@@ -29,6 +29,8 @@ export class FakeEngine implements Engine {
   readonly batches: EngineBatch[] = [];
   /** Slots that are taken. */
   readonly slots = new Map<number, Context>();
+  /** The next batch is computed and its result lost: its run rejects, the engine lives on. */
+  loseNext = false;
   msPerToken: number;
   msPerStep: number;
   readonly #clock: Clock;
@@ -55,12 +57,12 @@ export class FakeEngine implements Engine {
     return result;
   }
 
-  /** The worker dies: the running batch and every later one reject. `announce: false`: only by rejecting. */
-  die(announce = true): void {
+  /** The worker dies: the running batch and every later one reject. */
+  die(): void {
     this.#death = new Fault('internal', 'the fake worker died');
     this.#stopTimer?.();
     this.#abortRun?.(this.#death);
-    if (announce) this.#fail(this.#death);
+    this.#fail(this.#death);
   }
 
   async close(): Promise<void> {
@@ -103,6 +105,10 @@ export class FakeEngine implements Engine {
     await this.#pass(encodeMs + scoreMs);
     for (const slot of batch.release) {
       if (!this.slots.delete(slot)) throw new Error(`slot ${slot} was released twice or never encoded`);
+    }
+    if (this.loseNext) {
+      this.loseNext = false;
+      throw new Fault('internal', 'the batch was lost');
     }
     return { encoded, scored, encodeMs, scoreMs };
   }

@@ -40,7 +40,6 @@ const command = fc.record({
     'commit',
     'commit',
     'abandon',
-    'withdraw',
     'acquire',
     'acquire',
     'end',
@@ -65,7 +64,6 @@ describe('context cache', () => {
         const released: number[] = [];
         const wantReleased: number[] = [];
         let nowMs = 0;
-        let withdrawn = 0;
         const gone = (entry: ModelEntry): void => {
           model = model.filter((other) => other !== entry);
           wantReleased.push(entry.slot);
@@ -99,17 +97,13 @@ describe('context cache', () => {
             };
             model.push(entry);
             reservations.push({ reservation, entry });
-          } else if (c.kind === 'commit' || c.kind === 'abandon' || c.kind === 'withdraw') {
+          } else if (c.kind === 'commit' || c.kind === 'abandon') {
             const [picked] = reservations.splice(c.pick % Math.max(1, reservations.length), 1);
             if (picked === undefined) continue;
             const { reservation, entry } = picked;
             if (c.kind === 'abandon') {
               reservation.abandon();
               gone(entry);
-            } else if (c.kind === 'withdraw') {
-              reservation.withdraw();
-              model = model.filter((other) => other !== entry);
-              withdrawn++;
             } else {
               const kept = reservation.commit(nowMs);
               assert.equal(kept.expiresAtMs, nowMs + entry.leaseMs);
@@ -175,7 +169,7 @@ describe('context cache', () => {
         released.push(...cache.takeReleased());
         assert.equal(cache.stats.bytes, 0);
         assert.equal(new Set(released).size, released.length);
-        assert.equal(released.length + withdrawn, cache.newSlot());
+        assert.equal(released.length, cache.newSlot());
       }),
       { numRuns: 400 },
     );

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { BackgroundEngine } from '../../../src/batching/background-engine.js';
 import type { EncodeItem } from '../../../src/engine/engine.js';
 import { Fault } from '../../../src/errors.js';
-import { actions, bench, encodeOnly, inline, work, type Bench } from './work-builder.js';
+import { bench, encodeOnly, inline, scoring, work, type Bench } from './work-builder.js';
 
 describe('held contexts', () => {
   it('stay encoded until released, beside the cache', async () => {
@@ -13,9 +13,7 @@ describe('held contexts', () => {
     const { held } = await first;
     assert.equal(engine.slots.size, 1);
     assert.equal(cache.stats.bytes, 0);
-    const again = scheduler.submit(
-      work({ contexts: [{ kind: 'held', held: held![0]! }], actions: actions(4) }),
-    );
+    const again = scheduler.submit(work({ contexts: [{ kind: 'held', held: held![0]! }], task: scoring(4) }));
     await clock.advance(50);
     assert.deepEqual([...(await again).raw!], [5]);
     scheduler.release(held!);
@@ -35,9 +33,7 @@ describe('held contexts', () => {
     await clock.advance(expiresAtMs);
     assert.equal(cache.stats.bytes, 0, 'the book has let go');
     assert.equal(engine.slots.size, 1, 'the engine has not');
-    const score = scheduler.submit(
-      work({ contexts: [{ kind: 'held', held: held![0]! }], actions: actions(1) }),
-    );
+    const score = scheduler.submit(work({ contexts: [{ kind: 'held', held: held![0]! }], task: scoring(1) }));
     await clock.advance(50);
     assert.deepEqual([...(await score).raw!], [8]);
     scheduler.release(held!);
@@ -95,7 +91,7 @@ describe('background work', () => {
 
 describe('background engine', () => {
   const setUp = (signal = new AbortController().signal): Bench & { background: BackgroundEngine } => {
-    const all = bench({ backgroundBudget: { tokens: 20, steps: 256, contexts: 1 } });
+    const all = bench({ backgroundBounds: { tokens: 20, steps: 256, contexts: 1, ms: Infinity } });
     const { scheduler, engine } = all;
     const background = new BackgroundEngine({
       scheduler,
@@ -137,7 +133,8 @@ describe('background engine', () => {
     );
     assert.equal(second?.ok, false);
     assert.ok(reports.every(({ background: low }) => low));
-    assert.equal(Math.max(...reports.map(({ steps }) => steps)), 256);
+    assert.ok(Math.max(...reports.map(({ steps }) => steps)) <= 256);
+    assert.ok(reports.length > 2 + 2, 'cut');
     await clock.advance(1);
     assert.equal(engine.slots.size, 1);
     await background.close();

@@ -2,24 +2,42 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ServiceEstimate } from '../../../src/batching/estimate.js';
-import { planBatch } from '../../../src/batching/policy.js';
-import { FairDeadlineQueue, type QueueItem } from '../../../src/batching/queue.js';
-import { fits } from '../../../src/batching/size.js';
+import { Cells } from '../../../src/batching/pieces.js';
+import { planBatch, type CuttableItem } from '../../../src/batching/policy.js';
+import { FairDeadlineQueue } from '../../../src/batching/queue.js';
+import { NO_WORK, addSize, fits, type WorkSize } from '../../../src/batching/size.js';
 
-const budget = { tokens: 50, steps: 40, contexts: 4 };
-const item = fc.record({
-  client: fc.constantFrom('a', 'b', 'c'),
-  deadlineMs: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.constant(Infinity)),
-  bytes: fc.constant(1),
-  size: fc.record({
-    tokens: fc.integer({ min: 0, max: 60 }),
-    steps: fc.integer({ min: 0, max: 50 }),
-    contexts: fc.integer({ min: 0, max: 5 }),
-  }),
-});
+const bounds = { tokens: 50, steps: 400, contexts: 4, ms: 60 };
 
-function filled(items: readonly QueueItem[]): FairDeadlineQueue<QueueItem> {
-  const queue = new FairDeadlineQueue<QueueItem>({
+class Item implements CuttableItem {
+  readonly bytes = 1;
+  readonly cells: Cells;
+
+  constructor(
+    readonly client: string,
+    readonly deadlineMs: number,
+    tokens: readonly number[],
+    candidates: number,
+  ) {
+    this.cells = new Cells({ tokens, candidates, steps: 16, stepCost: 1 });
+  }
+
+  get size(): WorkSize {
+    return this.cells.left;
+  }
+}
+
+const item = fc
+  .record({
+    client: fc.constantFrom('a', 'b', 'c'),
+    deadlineMs: fc.oneof(fc.integer({ min: 1, max: 200 }), fc.constant(Infinity)),
+    tokens: fc.array(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 6 }),
+    candidates: fc.integer({ min: 0, max: 40 }),
+  })
+  .map(({ client, deadlineMs, tokens, candidates }) => new Item(client, deadlineMs, tokens, candidates));
+
+function filled(items: readonly Item[]): FairDeadlineQueue<Item> {
+  const queue = new FairDeadlineQueue<Item>({
     maxItems: 1000,
     maxBytes: 1000,
     clientShare: 1,
@@ -44,48 +62,56 @@ describe('policy', () => {
               tokens * msPerToken + steps * msPerStep,
           };
           const queue = filled(items);
-          const order = filled(items);
-          const seen = new Set<QueueItem>();
+          const ended = new Set<Item>();
           let startMs = 0;
           while (queue.count > 0) {
-            const { admitted, hopeless, size } = planBatch(queue, startMs, estimate, budget);
-            assert.ok(admitted.length + hopeless.length > 0);
-            for (const one of [...admitted, ...hopeless]) {
-              assert.ok(!seen.has(one));
-              seen.add(one);
-            }
+            const [first] = [queue.peek()];
+            const { turns, hopeless } = planBatch(queue, startMs, estimate, bounds);
+            assert.ok(turns.length + hopeless.length > 0);
+            const [head] = turns;
+            if (head && hopeless.length === 0) assert.equal(head.job, first);
+            for (const { job } of turns) queue.standBack(job, startMs);
             for (const one of hopeless) {
               assert.ok(startMs + estimate.ms(one.size) > one.deadlineMs);
-              order.remove(one);
+              assert.ok(!ended.has(one));
+              ended.add(one);
             }
-            // what is admitted is what comes next in the queue's own order
-            for (const one of admitted) assert.equal(order.take(), one);
-            if (admitted.length > 1) {
-              assert.ok(fits(size, budget));
-              const due = Math.min(...admitted.map(({ deadlineMs }) => deadlineMs));
+            let size = NO_WORK;
+            for (const { job, piece } of turns) {
+              assert.ok(!ended.has(job));
+              if (piece.final) ended.add(job);
+              // only the first may be cut, and then it is alone
+              else assert.equal(turns.length, 1);
+              size = addSize(size, piece.size);
+              job.cells.advance(piece);
+            }
+            if (turns.length > 1) {
+              assert.ok(fits(size, bounds) && estimate.ms(size) <= bounds.ms);
+              const due = Math.min(...turns.map(({ job }) => job.deadlineMs));
               assert.ok(startMs + estimate.ms(size) <= due);
             }
             startMs += estimate.ms(size);
           }
-          assert.equal(seen.size, items.length);
+          assert.equal(ended.size, items.length);
         },
       ),
     );
   });
 
-  it('gives a request larger than the budget a batch of its own', () => {
-    const small = { client: 'a', bytes: 1, size: { tokens: 1, steps: 1, contexts: 1 } };
+  it('gives a request larger than the bounds a piece, alone, and goes on with it behind others of its client', () => {
     const items = [
-      { ...small, deadlineMs: 1 },
-      { ...small, deadlineMs: 2, size: { tokens: 51, steps: 1, contexts: 1 } },
-      { ...small, deadlineMs: 3 },
+      new Item('a', Infinity, [1], 1),
+      new Item('a', Infinity, [20, 20, 20], 8),
+      new Item('a', Infinity, [1], 1),
     ];
     const queue = filled(items);
-    const batches = [1, 2, 3].map(() => planBatch(queue, 0, { ms: () => 0 }, budget).admitted);
-    assert.deepEqual(
-      batches,
-      items.map((one) => [one]),
-    );
+    const batches = [1, 2, 3, 4].map(() => {
+      const { turns } = planBatch(queue, 1, { ms: () => 0 }, bounds);
+      for (const { job, piece } of turns) job.cells.advance(piece);
+      for (const { job } of turns) queue.standBack(job, 2);
+      return turns.map(({ job, piece }) => [items.indexOf(job), piece.from, piece.to]);
+    });
+    assert.deepEqual(batches, [[[0, 0, 1]], [[1, 0, 2]], [[2, 0, 1], [1, 2, 3]], []]); // prettier-ignore
   });
 
   it('estimates from finished batches, weighs them by size, and relaxes', () => {

@@ -1,6 +1,7 @@
 /** Short forms for the scheduler's tests. */
 import { Scheduler, type SchedulerOptions } from '../../../src/batching/scheduler.js';
 import type { ContextRef, Work } from '../../../src/batching/work.js';
+import type { Chunks, Task } from '../../../src/batching/tasks.js';
 import type { RejectReason, BatchReport } from '../../../src/batching/observer.js';
 import { ContextCache } from '../../../src/batching/context-cache.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -14,8 +15,12 @@ export function inline(tokens: number, first = 1, keepMs?: number): ContextRef {
 }
 
 /** Candidates of one step and one dim; candidate n has the value `values[n]`. */
-export function actions(...values: number[]): NonNullable<Work['actions']> {
+export function actions(...values: number[]): Chunks {
   return { values: Float32Array.from(values), candidates: values.length, steps: 1 };
+}
+
+export function scoring(...values: number[]): Task {
+  return { kind: 'score', actions: actions(...values) };
 }
 
 export function work(overrides: Partial<Work> = {}): Work {
@@ -25,14 +30,13 @@ export function work(overrides: Partial<Work> = {}): Work {
     signal: new AbortController().signal,
     priority: 'normal',
     contexts: [inline(10)],
-    actions: actions(1, 2),
+    task: scoring(1, 2),
     ...overrides,
   };
 }
 
 export function encodeOnly(contexts: ContextRef[]): Work {
-  const { client, deadlineMs, signal, priority } = work();
-  return { client, deadlineMs, signal, priority, contexts };
+  return work({ contexts, task: { kind: 'encode' } });
 }
 
 export interface Bench {
@@ -67,9 +71,9 @@ export function bench(
     cache,
     clock,
     queue: bounds,
-    budget: { tokens: 100, steps: 100, contexts: 10 },
+    bounds: { tokens: 100, steps: 100, contexts: 10, ms: Infinity },
     backgroundQueue: bounds,
-    backgroundBudget: { tokens: 20, steps: 20, contexts: 2 },
+    backgroundBounds: { tokens: 20, steps: 20, contexts: 2, ms: Infinity },
     observer: { onReject: (reason) => rejects.push(reason), onBatch: (report) => reports.push(report) },
     ...options,
   });

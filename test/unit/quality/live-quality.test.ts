@@ -37,7 +37,9 @@ function live(changes: Partial<QualitySettings> = {}, calibration?: Calibration)
     async score(values, known) {
       const actions = { values: Float32Array.from(values), candidates: values.length, steps: 1 };
       const hold = quality.wants(1);
-      const submitted = all.scheduler.submit(work({ contexts: [inline(10, 2)], actions, hold }));
+      const submitted = all.scheduler.submit(
+        work({ contexts: [inline(10, 2)], task: { kind: 'score', actions }, hold }),
+      );
       const result = await submitted;
       quality.observe({
         actions,
