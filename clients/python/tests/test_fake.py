@@ -18,6 +18,7 @@ from action_energy import (
     Overloaded,
     Unavailable,
 )
+from action_energy.checks import UnitsWatch
 from action_energy.testing import AsyncFakeServer, FakeServer
 from action_energy.testing.fake import default_energy
 
@@ -98,15 +99,17 @@ def test_whatever_fails_the_baseline_comes_back(
     client.model()
     fake.fail_next(error, 50)  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING):
+        kinds = set()
         for _ in range(3):
             chosen = client.select(hidden, chunks, baseline=2, deadline=0.05)
+            kinds.add(chosen.fallback)
             assert chosen.is_baseline
             np.testing.assert_array_equal(chosen.chunk, chunks[2])
             assert chosen.error is not None
             assert chosen.fallback == chosen.error.kind
             with pytest.raises(type(chosen.error)):
                 chosen.raise_for_error()
-    assert len(caplog.records) == 1  # not once a tick
+    assert len(caplog.records) == len(kinds)  # once a reason, not once a tick
     fake._failures.clear()
     assert not client.select(hidden, chunks, baseline=2).is_baseline
 
@@ -180,6 +183,23 @@ def test_a_reloaded_model_is_looked_at_again(
     client.rank(hidden, chunks)
     client.rank(hidden, chunks)
     assert [method for method, _ in fake.requests][3:] == ["ScoreActions", "GetModel", "ScoreActions"]
+
+
+def test_robot_units_are_noticed_in_time(
+    client: EnergyClient, hidden: np.ndarray, chunks: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Metres and radians lie within every limit; that they stay small is what tells them."""
+    with caplog.at_level(logging.WARNING):
+        for _ in range(UnitsWatch.REQUESTS - 1):
+            client.rank(hidden, chunks / 100)
+        client.rank(hidden, chunks)  # a robot that rested
+        for _ in range(UnitsWatch.REQUESTS - 1):
+            client.select(hidden, chunks / 100)
+        assert not caplog.records
+        for _ in range(2 * UnitsWatch.REQUESTS):
+            client.select(hidden, chunks / 100)
+    (record,) = caplog.records
+    assert "robot units" in record.getMessage()
 
 
 def test_asyncio_falls_back_too(fake: FakeServer, hidden: np.ndarray, chunks: np.ndarray) -> None:

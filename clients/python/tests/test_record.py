@@ -76,6 +76,17 @@ def test_what_is_recorded_is_what_was_given(tmp_path: Path, rng: np.random.Gener
     assert np.any(by_episode[9]["hidden"] != 0)
 
 
+def test_the_policys_own_candidate_comes_first(tmp_path: Path, rng: np.random.Generator) -> None:
+    (row,) = rows(rng, 1)
+    with Recorder(str(tmp_path)) as recorder:
+        recorder.row(**row, episode=1, baseline=2)
+        recorder.end_episode(1, success=True)
+        with pytest.raises(InvalidInput):
+            recorder.row(**row, episode=2, baseline=N)
+    (shard,) = shards(tmp_path)
+    np.testing.assert_array_equal(shard["candidates"][0], row["candidates"][[2, 0, 1, 3]])
+
+
 def test_global_context_models(tmp_path: Path, rng: np.random.Generator) -> None:
     with Recorder(str(tmp_path), outcomes=False) as recorder:
         vectors = rng.normal(size=(3, D)).astype(np.float32)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from action_energy.errors import InvalidInput
 from action_energy.integrations.choosing import Proposal
-from action_energy.shards import ShardWriter, float_row, remove_stale_parts, visible_tokens
+from action_energy.shards import ShardWriter, float_row, own_first, remove_stale_parts, visible_tokens
 
 Chunks = npt.NDArray[np.float32]
 
@@ -309,14 +309,13 @@ def _final(step: Step) -> float:
 def _columns(
     point: _Point, costs: npt.NDArray[np.float32], episode: int, options: Options
 ) -> Dict[str, npt.NDArray[Any]]:
-    """`actions` is the best candidate; the policy's own where it is among the best."""
+    """`actions` is the best candidate, the policy's own where it is among the best; the policy's own comes first."""
     own = point.proposal.baseline
     best = own if costs[own] == costs.min() else int(costs.argmin())
     return {
         "actions": point.chunks[best],
-        "candidates": point.chunks,
-        "candidate_cost": costs,
-        "policy_actions": point.chunks[own],
+        "candidates": own_first(point.chunks, own),
+        "candidate_cost": own_first(costs, own),
         "task_id": np.array(options.task, np.int64),
         "episode_id": np.array(episode, np.int64),
         "step": np.array(point.step, np.int64),

@@ -272,6 +272,28 @@ def _at(
     return InvalidInput(summary, field=place, found=f"{float(values[n, h, a]):g}", wanted=wanted, mend=mend)
 
 
+class UnitsWatch:
+    """Notices actions in robot units where normalised ones are wanted: metres and radians are far *below* 1, so no limit
+    catches them. A robot may rest for a while; nobody's normalised actions stay this small for `REQUESTS` requests."""
+
+    SMALL = 0.1
+    REQUESTS = 64
+
+    def __init__(self) -> None:
+        self._small = 0
+
+    def is_suspicious(self, values: npt.NDArray[Any], model: ModelInfo) -> bool:
+        """True once, when all actions of the last `REQUESTS` requests were small. `values` [N, H, A]."""
+        if model.units != "normalized_q99":
+            return False
+        dims = [dim for dim in range(values.shape[-1]) if model.gripper is None or dim != model.gripper.index]
+        if not dims or np.abs(values[..., dims]).max() >= self.SMALL:
+            self._small = 0
+            return False
+        self._small += 1
+        return self._small == self.REQUESTS
+
+
 def check_index(index: Optional[int], count: int, field: str) -> None:
     if index is not None and not 0 <= index < count:
         raise InvalidInput("no such candidate", field=field, found=str(index), wanted=f"0 to {count - 1}")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from action_energy import results
 from action_energy._proto import energy_pb2, selection_pb2
 from action_energy.arrays import ArrayLike
-from action_energy.checks import check_choice, check_index, check_unchecked
+from action_energy.checks import UnitsWatch, check_choice, check_index, check_unchecked
 from action_energy.errors import EnergyError, InternalError, InvalidInput, NotFound
 from action_energy.model import ModelInfo, model_info
 from action_energy.plans import Deadline, Plan, Retries, retried
@@ -77,6 +77,7 @@ class Operations:
         self.unchecked = tuple(unchecked)
         self.retries = Retries()
         self._models: Dict[str, ModelInfo] = {}
+        self._units: Dict[str, UnitsWatch] = {}
         self._complaints: Dict[str, float] = {}
 
     # --- calls
@@ -127,6 +128,7 @@ class Operations:
 
     def score_request(self, candidates: ArrayLike, info: ModelInfo, options: Dict[str, Any]) -> ScoreRequest:
         given = candidates_input(candidates, info, self.unchecked)
+        self._watch_units(given, info)
         return ScoreRequest(given, score_options(given.wire.shape[0], **options))
 
     def select(
@@ -156,6 +158,7 @@ class Operations:
             name = hidden.model if isinstance(hidden, ContextHandle) else self._name(model)
             info = yield from self._known_model(name, until)
             candidates_input(given.values, info, self.unchecked)
+            self._watch_units(given, info)
             request = SelectRequest(
                 candidates=given,
                 baseline=baseline,
@@ -367,6 +370,18 @@ class Operations:
         known = self._models.get(name)
         if known is not None and answer.model.digest and answer.model.digest != known.digest:
             self._models.pop(name, None)
+
+    def _watch_units(self, given: CandidatesInput, info: ModelInfo) -> None:
+        if "actions" in self.unchecked:
+            return
+        if self._units.setdefault(info.name, UnitsWatch()).is_suspicious(given.values, info):
+            log.warning(
+                "the candidates of the last %d requests to %s all lay within ±%g: are they in robot units? The model was "
+                "trained on q01/q99-normalised actions (action_energy.conventions.Normalizer)",
+                UnitsWatch.REQUESTS,
+                info.name,
+                UnitsWatch.SMALL,
+            )
 
     # --- the baseline
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from action_energy.arrays import ArrayLike, WireArray
 from action_energy.errors import InvalidInput, found_of
-from action_energy.shards import ShardWriter, float_row, remove_stale_parts, visible_tokens
+from action_energy.shards import ShardWriter, float_row, own_first, remove_stale_parts, visible_tokens
 
 log = logging.getLogger("action_energy.record")
 
@@ -96,12 +96,13 @@ class Recorder:
         episode: int,
         mask: Optional[ArrayLike] = None,
         candidates: Optional[ArrayLike] = None,
-        policy_chunk: Optional[ArrayLike] = None,
+        baseline: int = 0,
         task: int = 0,
         step: int = 0,
     ) -> bool:
         """One decision. `hidden` [S, D] with `mask` (masked tokens are not kept) or [D]; `chunk` [H, A] what is executed, in the
-        units of the model card; `candidates` [N, H, A], the same N in every row; `policy_chunk` [H, A] the policy's own.
+        units of the model card; `candidates` [N, H, A], the same N in every row, of which number `baseline` is the policy's own
+        choice: it comes first in the data.
         Copies what it keeps. False: dropped. Errors: `InvalidInput` for what is no row at all."""
         wire = visible_tokens(hidden, mask)
         columns: Dict[str, npt.NDArray[Any]] = {
@@ -111,9 +112,7 @@ class Recorder:
             "step": np.array(step, np.int64),
         }
         if candidates is not None:
-            columns["candidates"] = float_row(candidates, "candidates", 3)
-        if policy_chunk is not None:
-            columns["policy_actions"] = float_row(policy_chunk, "policy_chunk", 2)
+            columns["candidates"] = own_first(float_row(candidates, "candidates", 3), baseline)
         self._check_layout(wire, columns)
         if self.error is not None:
             self.dropped += 1

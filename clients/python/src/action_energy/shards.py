@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from action_energy.arrays import ArrayLike, WireArray, bool_array, squeeze_batch, wire_array
+from action_energy.checks import check_index
 from action_energy.errors import InvalidInput, found_of
 
 PART_SUFFIX = ".part"
@@ -132,6 +133,12 @@ def float_row(value: ArrayLike, field: str, axes: int) -> npt.NDArray[np.float32
     if row.ndim != axes:
         raise InvalidInput("does not fit", field=field, found=found_of(row.shape), wanted=f"{axes} axes")
     return np.array(row, np.float32)
+
+
+def own_first(rows: npt.NDArray[np.float32], baseline: int) -> npt.NDArray[np.float32]:
+    """`rows` [N, ...] with number `baseline` first and the others in their order."""
+    check_index(baseline, len(rows), "baseline")
+    return np.concatenate([rows[baseline : baseline + 1], rows[:baseline], rows[baseline + 1 :]])
 
 
 def remove_stale_parts(folder: Path) -> int:

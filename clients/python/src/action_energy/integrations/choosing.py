@@ -134,6 +134,7 @@ class Chooser:
             selection.chunk,
             mask=proposal.mask,
             candidates=proposal.candidates,
+            baseline=proposal.baseline,
             episode=self._episode,
             step=self._step,
         )
