@@ -1,6 +1,6 @@
 /**
- * Writes what is made from something else: message types from proto/ and docs/configuration.md from the config schema
- * (needs `npm run build` first). `--check` writes nothing and fails when a file differs.
+ * Writes what is made from something else: message types from proto/, docs/configuration.md from the config
+ * schema and the Grafana dashboards from the catalogue of metrics (the last two need `npm run build` first). `--check` writes nothing and fails when a file differs.
  */
 import process from 'node:process';
 import { execFileSync } from 'node:child_process';
@@ -45,11 +45,15 @@ async function generate() {
   } finally {
     rmSync(out, { recursive: true });
   }
-  const reference = join(root, 'dist/src/config/reference.js');
-  if (!existsSync(reference))
-    throw new Error('docs/configuration.md is made by built code: run `npm run build` first');
-  const { configReference } = await import(pathToFileURL(reference).href);
+  const built = (file) => {
+    const path = join(root, 'dist', file);
+    if (!existsSync(path)) throw new Error(`made by built code: run \`npm run build\` first (${path})`);
+    return import(pathToFileURL(path).href);
+  };
+  const { configReference } = await built('src/config/reference.js');
   files.set('docs/configuration.md', configReference());
+  const { dashboardFiles } = await built('deploy/dashboards/dashboards.js');
+  for (const [name, text] of dashboardFiles()) files.set(join('deploy/grafana/dashboards', name), text);
   return files;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The layers of `src`, lowest first: a file imports only from its own folder and from layers before it. Checked by
- * `npm run structure`, which CI runs; a new folder takes its place here.
+ * `npm run structure`, part of `npm run lint`; a new folder takes its place here.
  */
 export const LAYERS = [
   'errors.ts',
