@@ -13,13 +13,13 @@ export const LAYERS = [
   'model',
   'data',
   'energy',
-  'importing',
   'engine',
   'batching',
   'offline',
   'training',
   'selection',
   'calibration',
+  'importing', // scores with the settings that it doubts
   'quality',
   'config', // knows the defaults of those above
   'metrics',
