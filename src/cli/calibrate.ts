@@ -26,8 +26,12 @@ export function calibrateCommand(): Command {
     await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
       const { card, weights, digest } = bundle;
       const quiet = flags.json === true;
-      const calibration = await withProgress(data!.rows, quiet, (onRows) =>
-        calibrate({ ...passOptions(flags), engine, card, weightsDigest: digest, data: data!, onRows }),
+      const calibration = await withProgress(
+        data!.rows,
+        quiet,
+        (onRows) =>
+          calibrate({ ...passOptions(flags), engine, card, weightsDigest: digest, data: data!, onRows }),
+        `${flags.out ?? directory} is as it was`,
       );
       const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed });
       const page = renderPage({

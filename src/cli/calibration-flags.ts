@@ -6,6 +6,7 @@ import { openCalibrationData, type CalibrationData } from '../calibration/data/c
 import type { Engine } from '../engine/engine.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import { engineFlags, startEngineFor, whole, type EngineFlags } from './engine-flags.js';
+import { interruptible } from './output.js';
 
 export interface PassFlags extends EngineFlags {
   readonly batch: number;
@@ -67,13 +68,14 @@ export async function withOpened<T>(
   }
 }
 
-/** A bar on stderr when a person watches, nothing otherwise. */
+/** A bar on stderr when a person watches, nothing otherwise. Ctrl-C ends the work and says what is `kept`. */
 export async function withProgress<T>(
   total: number,
   quiet: boolean,
   run: (onRows: (count: number) => void) => Promise<T>,
+  kept = 'nothing was written',
 ): Promise<T> {
-  if (quiet || !process.stderr.isTTY) return run(() => undefined);
+  if (quiet || !process.stderr.isTTY) return interruptible(kept, () => run(() => undefined));
   const bar = new SingleBar({
     stream: process.stderr,
     format: '{bar} {percentage}%  {value}/{total} contexts  {eta_formatted} left',
@@ -82,7 +84,7 @@ export async function withProgress<T>(
   });
   bar.start(total, 0);
   try {
-    return await run((count) => bar.increment(count));
+    return await interruptible(kept, () => run((count) => bar.increment(count)));
   } finally {
     bar.stop();
   }

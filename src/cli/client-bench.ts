@@ -7,7 +7,7 @@ import { runOpenLoop, type OpenLoopResult } from '../client/open-loop.js';
 import { randomRequests, type RequestShape } from '../client/random-requests.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { parseNumber } from './import-flags.js';
-import { formatTable, printJson } from './output.js';
+import { EXIT_CODES, formatTable, printJson } from './output.js';
 import { parseCount, parsePositive } from './score-flags.js';
 
 interface Flags extends ClientFlags {
@@ -25,7 +25,7 @@ interface Flags extends ClientFlags {
 
 const HELP = `
 Calls are due at the given rate whatever became of the ones before, and a call's latency counts from when it was due: a
-server that stalls is charged for every call that had to wait. Nothing is tried again; a refusal counts as one. Width,
+server that stalls is charged for every call that had to wait. Exit code 4 when not one call was answered. Nothing is tried again; a refusal counts as one. Width,
 action dims and chunk come from the server's model; the values are random.
 
 Example:
@@ -85,6 +85,7 @@ async function runBench(client: EnergyClient, flags: Flags): Promise<void> {
   const report = benchReport(flags, result, (user + system) / 1000 / result.elapsedMs);
   if (flags.json) printJson({ model: name, ...report });
   else process.stdout.write(formatReport(report));
+  if (report.answered === 0) process.exitCode = EXIT_CODES.temporary;
 }
 
 interface BenchReport {

@@ -54,19 +54,24 @@ async function run(client: EnergyClient, kind: Kind, files: readonly string[], f
     const source = data.sources.map((each) => each.name).join(', ');
     const { batch, seed, nearDuplicate } = flags;
     const settings = flags.deadlineMs === undefined ? {} : { timeoutMs: flags.deadlineMs };
-    const response = await withProgress(data.rows, flags.json === true, (onRows) => {
-      const upload: CalibrationUpload = {
-        data,
-        header: {
-          model: name,
-          source: source.slice(0, 256),
-          options: { batch, seed, nearDuplicate },
-        },
-        single: card.architecture === 'global_context',
-        onRows,
-      };
-      return kind === 'calibrate' ? client.calibrate(upload, settings) : client.evaluate(upload, settings);
-    });
+    const response = await withProgress(
+      data.rows,
+      flags.json === true,
+      (onRows) => {
+        const upload: CalibrationUpload = {
+          data,
+          header: {
+            model: name,
+            source: source.slice(0, 256),
+            options: { batch, seed, nearDuplicate },
+          },
+          single: card.architecture === 'global_context',
+          onRows,
+        };
+        return kind === 'calibrate' ? client.calibrate(upload, settings) : client.evaluate(upload, settings);
+      },
+      'the server ends the pass, and its calibration is as it was',
+    );
     const version = response.model?.calibrationVersion ?? '';
     if (flags.json) {
       printJson({ model: name, calibration: version, report: JSON.parse(response.reportJson) as unknown });

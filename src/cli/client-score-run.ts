@@ -31,6 +31,8 @@ const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 export interface RemoteOptions extends ScoreOptions {
   /** The temperature that the user gave; without one the server takes its calibration's, or the card's. */
   readonly askedTau: number | undefined;
+  /** Leave the calibration out. */
+  readonly raw: boolean;
   /** Keep contexts on the server while they are in use. */
   readonly keep: boolean;
   readonly settings: CallSettings;
@@ -108,13 +110,14 @@ class Source {
   }
 
   score(chunk: ActionBatch): Promise<ScoreActionsResponse__Output> {
-    const { settings, pool, score, askedTau } = this.#options;
+    const { settings, pool, score, askedTau, raw } = this.#options;
     const body = {
       candidates: actionsMessage(chunk, 0, chunk.candidates),
       options: {
         pool: poolMessage(pool),
         score: SCORES[score],
         perStep: true,
+        raw,
         ...(askedTau === undefined ? {} : { tau: askedTau }),
       },
     };
@@ -148,7 +151,7 @@ function poolMessage(pool: Pool): PoolMessage {
 
 function contextScores(
   { tokens, visible }: DataContext,
-  { energies, probabilities, ranking, stepEnergies }: ScoreActionsResponse__Output,
+  { energies, probabilities, pValues, ranking, stepEnergies }: ScoreActionsResponse__Output,
   chunk: number,
 ): ContextScores {
   if (!stepEnergies) throw new Fault('internal', 'the server left out the energies of the steps');
@@ -158,6 +161,7 @@ function contextScores(
     chunk,
     energies: Float64Array.from(energies),
     probabilities: Float64Array.from(probabilities),
+    ...(pValues.length > 0 ? { pValues: Float64Array.from(pValues) } : {}),
     ranking: Int32Array.from(ranking),
     steps: Float64Array.from(floats32(stepEnergies.data)),
   };

@@ -5,7 +5,7 @@ import { openTensorFile } from '../data/tensor-file.js';
 import { parseCard } from '../model/card-checks.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { scoreRemotely } from './client-score-run.js';
-import { printJson } from './output.js';
+import { interruptible, printJson } from './output.js';
 import {
   addScoreFlags,
   DATA_FILE_HELP,
@@ -14,7 +14,7 @@ import {
   showOptions,
   type ScoreFlags,
 } from './score-flags.js';
-import { formatScores, scoresJson, writeScores } from './score-output.js';
+import { calibratedLine, formatScores, scoresJson, writeScores } from './score-output.js';
 
 interface Flags extends ClientFlags, ScoreFlags {
   keepContext?: true;
@@ -48,20 +48,21 @@ async function runScore(path: string, flags: Flags): Promise<void> {
       const data = await openScoreData(file, card);
       const options = scoreOptions(flags, card);
       const bar = progressBar(data.contexts);
-      const scores = await scoreRemotely(client, model, data, {
-        ...options,
-        askedTau: flags.tau,
-        keep: flags.keepContext === true,
-        settings,
-        onProgress: (done) => bar?.update(done),
-      }).finally(() => bar?.stop());
+      const scores = await interruptible('nothing was written', () =>
+        scoreRemotely(client, model, data, {
+          ...options,
+          askedTau: flags.tau,
+          raw: flags.raw === true,
+          keep: flags.keepContext === true,
+          settings,
+          onProgress: (done) => bar?.update(done),
+        }),
+      ).finally(() => bar?.stop());
       if (flags.output !== undefined) await writeScores(flags.output, scores);
       const { tau, calibrationVersion } = scores;
       if (flags.json !== true) {
         if (calibrationVersion !== '') {
-          process.stdout.write(
-            `calibrated: temperature ${tau.toPrecision(4)}, version ${calibrationVersion}\n`,
-          );
+          process.stdout.write(calibratedLine(tau, calibrationVersion));
         }
         process.stdout.write(formatScores(scores, showOptions(flags)));
         return;

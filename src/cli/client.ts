@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { clientBenchCommand } from './client-bench.js';
 import { clientCalibrateCommand, clientEvaluateCommand } from './client-calibrate.js';
 import { clientHealthCommand } from './client-health.js';
+import { clientReloadCommand } from './client-reload.js';
 import { clientScoreCommand } from './client-score.js';
 import { clientSelectCommand } from './client-select.js';
 
@@ -15,5 +16,6 @@ export function clientCommand(): Command {
     .addCommand(clientCalibrateCommand())
     .addCommand(clientEvaluateCommand())
     .addCommand(clientHealthCommand())
+    .addCommand(clientReloadCommand())
     .addCommand(clientBenchCommand());
 }

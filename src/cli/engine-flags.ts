@@ -4,7 +4,7 @@ import type { Engine, Precision, Provider } from '../engine/engine.js';
 import { startEngine, type EngineModel } from '../engine/start.js';
 
 export interface EngineFlags {
-  readonly provider: Provider | 'auto';
+  readonly provider?: Provider | 'auto';
   readonly precision: Precision;
   readonly threads: number;
 }
@@ -12,9 +12,12 @@ export interface EngineFlags {
 export function engineFlags(command: Command): Command {
   return command
     .addOption(
-      new Option('--provider <name>', 'where to compute')
-        .choices(['auto', 'cpu', 'cuda', 'webgpu'])
-        .default('auto'),
+      new Option('--provider <name>', 'where to compute (default: auto)').choices([
+        'auto',
+        'cpu',
+        'cuda',
+        'webgpu',
+      ]),
     )
     .addOption(
       new Option('--precision <name>', 'arithmetic of the context encoder; int8 is faster and not exact')
@@ -24,12 +27,13 @@ export function engineFlags(command: Command): Command {
     .option('--threads <count>', 'CPU threads, 0: one a core', whole(0), 0);
 }
 
-/** A started engine; what `auto` tried and could not have goes to stderr, so that nothing falls back in silence. */
+/** A started engine. What `--provider auto` tried and could not have goes to stderr; without the flag nobody asked for it. */
 export async function startEngineFor(
   model: EngineModel,
   { provider, precision, threads }: EngineFlags,
 ): Promise<Engine> {
-  const engine = await startEngine(model, { provider, precision, threads });
+  const engine = await startEngine(model, { provider: provider ?? 'auto', precision, threads });
+  if (provider === undefined) return engine;
   for (const { provider: tried, reason } of engine.info.refused) {
     process.stderr.write(`note: ${tried} refused, computing on ${engine.info.provider}: ${reason}\n`);
   }

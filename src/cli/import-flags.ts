@@ -22,6 +22,7 @@ export interface DeclarationFlags {
   gripperIndex?: number;
   gripperCoding?: NonNullable<ModelCard['actions']['gripper']>['coding'];
   dimNames?: string[];
+  layerNormEps?: number;
   maskPolarity?: ModelCard['mask_polarity'];
 }
 

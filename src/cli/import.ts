@@ -25,7 +25,7 @@ import {
   readoutOf,
   type DeclarationFlags,
 } from './import-flags.js';
-import { formatCount, printJson } from './output.js';
+import { formatCount, interruptible, printJson } from './output.js';
 
 interface ImportFlags extends DeclarationFlags {
   output: string;
@@ -85,6 +85,7 @@ export function importCommand(): Command {
       ]),
     )
     .option('--dim-names <names>', 'names of the action dims, by comma', parseNames)
+    .option('--layer-norm-eps <x>', 'epsilon of the layer norms (default 1e-5; 1e-6 in JAX)', parseNumber)
     .addOption(
       new Option('--mask-polarity <polarity>', 'what True means in the masks that come with contexts')
         .choices(['true_is_ignored', 'true_is_visible'])
@@ -121,7 +122,9 @@ async function runImport(checkpoint: string, flags: ImportFlags): Promise<void> 
     throw error instanceof MissingDeclarations ? withCommand(error, checkpoint) : error;
   }
   const { card, weights } = bundle;
-  const tested = await testAgainst(card, weights, flags);
+  const tested = await interruptible(`nothing was written to ${flags.output}`, () =>
+    testAgainst(card, weights, flags),
+  );
   const { digest } = await saveBundle(flags.output, card, weights, { force: flags.force === true });
   const advice = adviceFor(card);
   const parameters = parameterCount(weights);
@@ -185,7 +188,7 @@ async function testAgainst(
 }
 
 async function declaredBy(flags: ImportFlags, checkpoint: string, tensors: Weights): Promise<Declared> {
-  const { heads, activation, tau, pool, chunk, maskPolarity } = flags;
+  const { heads, activation, tau, pool, chunk, layerNormEps, maskPolarity } = flags;
   const readout = readoutOf(flags);
   const { dims } = describeWeights(checkpoint, tensors);
   const sha256 = await fileDigest(checkpoint);
@@ -197,6 +200,7 @@ async function declaredBy(flags: ImportFlags, checkpoint: string, tensors: Weigh
     ...(tau === undefined ? {} : { tau }),
     ...(pool === undefined ? {} : { pool }),
     ...(chunk === undefined ? {} : { chunk }),
+    ...(layerNormEps === undefined ? {} : { layerNormEps }),
     ...(maskPolarity === undefined ? {} : { maskPolarity }),
     actions: actionsOf(flags, dims.action_dim ?? 0),
     provenance: { source: path.basename(checkpoint), sha256, imported: new Date().toISOString() },

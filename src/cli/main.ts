@@ -58,6 +58,9 @@ function usageFault({ code, exitCode, message }: CommanderError): Fault | undefi
     return invalid('command', 'missing', { mend: 'See: action-energy --help' });
   }
   const [first = '', ...rest] = message.replace(/^error: /, '').split('\n');
+  const [, flag, value, reason] =
+    /^option '(--?[\w-]+)[^']*' argument '([^]*)' is invalid\.\s*([^]*)$/.exec(first) ?? [];
+  if (flag !== undefined) return invalid(flag, (reason ?? '').replace(/\.$/, ''), { found: value ?? '' });
   const near = /Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
   return new Fault('invalid', first, {
     mend: near === undefined ? 'See --help' : `Did you mean ${near}?`,

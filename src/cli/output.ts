@@ -17,7 +17,8 @@ export const EXIT_CODE_HELP = `Exit codes:
   2  usage or invalid input: a flag, file, key, shape or value is wrong
   3  something named does not exist, or is not in a state to do this
   4  temporary: busy, too late, cancelled or unavailable; trying again may help
-  5  not allowed: missing or insufficient credentials`;
+  5  not allowed: missing or insufficient credentials
+  130  interrupted (Ctrl-C)`;
 
 export function exitCodeOf(kind: FaultKind): number {
   switch (kind) {
@@ -96,4 +97,21 @@ export function formatTable(
 /** `5007887` as `5,007,887`. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
+}
+
+const SHOW_CURSOR = '\x1b[?25h';
+const INTERRUPTED = 130;
+
+/** Runs long work; Ctrl-C meanwhile gives the terminal back, says what was kept, and ends the process. */
+export async function interruptible<T>(kept: string, work: () => Promise<T>): Promise<T> {
+  const stop = (): void => {
+    process.stderr.write(`${process.stderr.isTTY ? `${SHOW_CURSOR}\n` : ''}interrupted: ${kept}\n`);
+    process.exit(INTERRUPTED);
+  };
+  process.once('SIGINT', stop);
+  try {
+    return await work();
+  } finally {
+    process.off('SIGINT', stop);
+  }
 }

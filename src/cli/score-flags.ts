@@ -18,6 +18,7 @@ export interface ScoreFlags {
   tau?: number;
   top?: number;
   output?: string;
+  raw?: true;
   json?: true;
 }
 
@@ -51,9 +52,10 @@ export function addScoreFlags(command: Command): Command {
     )
     .option(
       '--tau <x>',
-      "temperature of probabilities and loss (default: the card's; of a calibrated server its calibration's)",
+      "temperature of probabilities and loss (default: the calibration's; without one the card's)",
       parsePositive,
     )
+    .option('--raw', 'leave the calibration out: the temperature of the card, no p-values')
     .option('--top <k>', 'print the k best candidates (default: all)', parseCount)
     .option('-o, --output <file>', 'also write the results as .safetensors')
     .option('--json', 'print JSON');

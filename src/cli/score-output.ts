@@ -10,6 +10,11 @@ import type { ContextScores, FileScores, MatrixScores } from '../offline/score-f
 const SHOWN_MATRIX = 12;
 const DIGITS = 6;
 
+/** What a table of calibrated scores begins with. */
+export function calibratedLine(tau: number, version: string): string {
+  return `calibrated: temperature ${tau.toPrecision(4)}, version ${version}\n`;
+}
+
 export interface ShowOptions {
   /** Candidates to show a context; all when absent. */
   readonly top?: number;
@@ -23,15 +28,16 @@ export function formatScores({ contexts, matrix }: FileScores, options: ShowOpti
 }
 
 function formatContext(scores: ContextScores, index: number, { top, steps }: ShowOptions): string {
-  const { ranking, energies, probabilities, chunk, tokens, visible } = scores;
+  const { ranking, energies, probabilities, pValues, chunk, tokens, visible } = scores;
   const shown = ranking.subarray(0, top);
-  const header = ['rank', 'candidate', 'energy', 'probability'];
+  const header = ['rank', 'candidate', 'energy', 'probability', ...(pValues ? ['p-value'] : [])];
   if (steps) header.push(...Array.from({ length: chunk }, (_, t) => `step ${t}`));
   const rows = [...shown].map((candidate, place) => [
     String(place + 1),
     String(candidate),
     energies[candidate]!.toFixed(DIGITS),
     probabilities[candidate]!.toFixed(DIGITS),
+    ...(pValues ? [pValues[candidate]!.toFixed(DIGITS)] : []),
     ...(steps ? [...stepsOf(scores, candidate)].map((value) => value.toFixed(DIGITS)) : []),
   ]);
   const rest = ranking.length - shown.length;
@@ -81,6 +87,7 @@ export function scoresJson({ contexts, matrix }: FileScores, { top, steps }: Sho
         candidate,
         energy: scores.energies[candidate],
         probability: scores.probabilities[candidate],
+        ...(scores.pValues ? { p_value: scores.pValues[candidate] } : {}),
         ...(steps ? { steps: [...stepsOf(scores, candidate)] } : {}),
       })),
     })),
@@ -105,7 +112,7 @@ function stepsOf({ steps, chunk }: ContextScores, candidate: number): Float64Arr
 }
 
 /**
- * Writes `energies`, `probabilities` [B, N] and `steps` [B, N, H] float64, `ranking` [B, N] int32 and, where asked for,
+ * Writes `energies`, `probabilities` [B, N] (calibrated also `p_values` [B, N]) and `steps` [B, N, H] float64, `ranking` [B, N] int32 and, where asked for,
  * `matrix` [B, B] float64. Errors: a path that cannot be written.
  */
 export async function writeScores(path: string, { contexts, matrix }: FileScores): Promise<void> {
@@ -140,6 +147,17 @@ export async function writeScores(path: string, { contexts, matrix }: FileScores
         contexts.map((scores) => scores.steps),
       ),
     ],
+    ...(contexts[0]!.pValues === undefined
+      ? []
+      : [
+          [
+            'p_values',
+            float64(
+              [count, candidates],
+              contexts.map((scores) => scores.pValues!),
+            ),
+          ] as const,
+        ]),
     ['ranking', { dtype: 'int32', shape: [count, candidates], bytes: ranking }],
   ]);
   if (matrix) tensors.set('matrix', float64([matrix.size, matrix.size], [matrix.energies]));

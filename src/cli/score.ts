@@ -1,10 +1,17 @@
 /** `action-energy score DIR FILE`: energies, ranking and probabilities of the chunks in a file. */
+import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
+import { applyCalibration } from '../calibration/apply.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
+import { loadCalibration } from '../calibration/store.js';
 import { openScoreData } from '../data/score-data.js';
 import { openTensorFile } from '../data/tensor-file.js';
-import { loadBundle } from '../model/bundle.js';
+import { toFault } from '../errors.js';
+import { loadBundle, type ModelBundle } from '../model/bundle.js';
+import type { Score } from '../model/energy.js';
+import { scoreFile, type FileScores } from '../offline/score-file.js';
 import { engineFlags, startEngineFor, type EngineFlags } from './engine-flags.js';
-import { printJson } from './output.js';
+import { interruptible, printJson } from './output.js';
 import {
   addScoreFlags,
   DATA_FILE_HELP,
@@ -13,8 +20,7 @@ import {
   showOptions,
   type ScoreFlags,
 } from './score-flags.js';
-import { formatScores, scoresJson, writeScores } from './score-output.js';
-import { scoreFile } from '../offline/score-file.js';
+import { calibratedLine, formatScores, scoresJson, writeScores } from './score-output.js';
 
 interface Flags extends ScoreFlags, EngineFlags {}
 
@@ -39,21 +45,26 @@ async function runScore(directory: string, path: string, flags: Flags): Promise<
   const file = await openTensorFile(path);
   try {
     const data = await openScoreData(file, card);
-    const options = scoreOptions(flags, card);
+    const asked = scoreOptions(flags, card);
+    const calibration = await calibrationFor(bundle, flags);
+    const tau = calibration?.scores[asked.score].temperature.tau ?? asked.tau;
+    const options = { ...asked, tau };
     const engine = await startEngineFor(bundle, flags);
     try {
       const bar = progressBar(data.contexts);
-      const scores = await scoreFile(engine, data, options, (done) => bar?.update(done)).finally(() =>
-        bar?.stop(),
-      );
+      const raw = await interruptible('nothing was written', () =>
+        scoreFile(engine, data, options, (done) => bar?.update(done)),
+      ).finally(() => bar?.stop());
+      const scores = calibration ? calibrated(raw, calibration, options.score) : raw;
       if (flags.output !== undefined) await writeScores(flags.output, scores);
       const show = showOptions(flags);
       if (flags.json) {
         const { provider, precision, threads } = engine.info;
-        const { pool, score, tau } = options;
+        const { pool, score } = options;
         printJson({
           model: card.name,
           digest: bundle.digest,
+          calibration_version: calibration?.version ?? '',
           provider,
           precision,
           threads,
@@ -63,6 +74,7 @@ async function runScore(directory: string, path: string, flags: Flags): Promise<
           ...scoresJson(scores, show),
         });
       } else {
+        if (calibration) process.stdout.write(calibratedLine(tau, calibration.version));
         process.stdout.write(formatScores(scores, show));
       }
     } finally {
@@ -71,4 +83,30 @@ async function runScore(directory: string, path: string, flags: Flags): Promise<
   } finally {
     await file.close();
   }
+}
+
+/**
+ * The bundle's calibration, where it holds: not with --raw, a temperature of one's own or another pool. One that cannot be
+ * used is told on stderr, and the scores are uncalibrated, as a server does it.
+ */
+async function calibrationFor(
+  { directory, digest, card }: ModelBundle,
+  { raw, tau, pool }: Flags,
+): Promise<Calibration | undefined> {
+  if (raw || tau !== undefined || (pool !== undefined && !isDeepStrictEqual(pool, card.pool)))
+    return undefined;
+  try {
+    return await loadCalibration(directory, digest);
+  } catch (error) {
+    process.stderr.write(`note: not calibrated: ${toFault(error).message}\n`);
+    return undefined;
+  }
+}
+
+function calibrated(scores: FileScores, calibration: Calibration, score: Score): FileScores {
+  const contexts = scores.contexts.map((each) => {
+    const { probabilities, pValues } = applyCalibration(calibration, each.energies, { score });
+    return { ...each, probabilities, pValues };
+  });
+  return { ...scores, contexts };
 }

@@ -1,5 +1,6 @@
 /** `action-energy serve`: the gRPC service as a process. */
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
@@ -8,7 +9,7 @@ import { addConfigOptions, configFlags } from '../config/flags.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { startEngine } from '../engine/start.js';
-import { Fault, toFault } from '../errors.js';
+import { Fault, invalid, toFault } from '../errors.js';
 import { loadBundle } from '../model/bundle.js';
 import { serverCredentials } from '../grpc/transport/credentials.js';
 import { findModelFolders } from '../serving/model-folders.js';
@@ -32,6 +33,7 @@ the flag wins over the variable, the variable over the file. All of them: docs/c
 
 Examples:
   $ action-energy serve                                 every bundle in models/, on 127.0.0.1:50051
+  $ action-energy serve models/mine                     this one alone
   $ action-energy serve --model spatial=/srv/spatial --socket /run/action-energy.sock --address none
   $ action-energy serve --config server.yaml --check    report every problem and exit
   $ action-energy serve --address 0.0.0.0:50051 --tls-cert cert.pem --tls-key key.pem --tokens-file tokens.yaml
@@ -47,11 +49,15 @@ export function serveCommand(): Command {
   const command = new Command('serve')
     .description('Serve models over gRPC.')
     .helpGroup('Service:')
+    .argument(
+      '[bundles...]',
+      'model bundles to serve, each by the name of its folder (--model NAME=FOLDER for another name)',
+    )
     .option('--check', 'check the settings and every file that they name, then exit')
     .addHelpText('after', EXAMPLES);
   addConfigOptions(command);
-  return command.action(async () => {
-    const config = loadConfig({ ...configFlags(command), env: process.env });
+  return command.action(async (bundles: string[]) => {
+    const config = loadConfig({ ...withBundles(configFlags(command), bundles), env: process.env });
     if (command.opts<{ check?: boolean }>().check === true) {
       await checkFiles(config);
       process.stdout.write('The configuration is good.\n');
@@ -59,6 +65,22 @@ export function serveCommand(): Command {
     }
     await serve(config, pino({ level: config.log.level }));
   });
+}
+
+/** Positional bundles as `--model NAME=FOLDER`. Errors: two of one name. */
+function withBundles(given: ReturnType<typeof configFlags>, bundles: readonly string[]): typeof given {
+  if (bundles.length === 0) return given;
+  const named = bundles.map((folder) => [path.basename(path.resolve(folder)), folder] as const);
+  const [twice] = named.find(([name], i) => named.findIndex(([other]) => other === name) !== i) ?? [];
+  if (twice !== undefined) {
+    throw invalid('bundles', 'two folders of one name', {
+      found: twice,
+      mend: 'Name one: --model NAME=FOLDER',
+    });
+  }
+  const model = named.map(([name, folder]) => `${name}=${folder}`);
+  const before = given.flags?.['model'] as readonly string[] | undefined;
+  return { ...given, flags: { ...given.flags, model: [...(before ?? []), ...model] } };
 }
 
 function engineStarter({ provider, threads, precision, deviceId }: Config['engine']): EngineStarter {

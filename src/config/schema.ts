@@ -40,7 +40,12 @@ const models = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .meta(meta('default-model', 'Which model an empty model name means. Default: the first by name')),
+    .meta(
+      meta(
+        'default-model',
+        'Which model an empty model name means. Default: the bundled tiny-reach where it is served, else the first by name',
+      ),
+    ),
 });
 
 const engine = z.strictObject({

@@ -23,16 +23,16 @@ export function crossAttention<L extends Linear, N extends Norm, M extends Matri
   card: CrossAttentionCard,
   parameters: Parameters<L, N, M>,
 ): EnergyFragments<M> {
-  const { state_dim, action_dim, hidden, heads, blocks, activation } = card;
+  const { state_dim, action_dim, hidden, heads, blocks, activation, layer_norm_eps: epsilon } = card;
   const [plainQuery, key, value] = parameters.projections('cross', hidden);
   const toQuery = parameters.scaled(plainQuery, Math.sqrt(heads / hidden));
   const state = mlpResNet(
     parameters,
     'state_linear',
-    { inputs: state_dim, hidden, outputs: hidden, blocks: blocks.state },
+    { inputs: state_dim, hidden, outputs: hidden, blocks: blocks.state, epsilon },
     (fc2) => [parameters.compose(fc2, key), parameters.compose(fc2, value)],
   );
-  const actionSize = { inputs: action_dim, hidden, outputs: hidden, blocks: blocks.action };
+  const actionSize = { inputs: action_dim, hidden, outputs: hidden, blocks: blocks.action, epsilon };
   const action = mlpResNet(parameters, 'action_linear', actionSize, (fc2) => [
     parameters.compose(fc2, toQuery),
   ]);
@@ -41,6 +41,7 @@ export function crossAttention<L extends Linear, N extends Norm, M extends Matri
     hidden,
     outputs: 1,
     blocks: blocks.head,
+    epsilon,
   });
   const outProjection = parameters.linear('cross.out_proj', hidden, hidden);
 

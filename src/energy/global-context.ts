@@ -6,15 +6,21 @@
 import { concat, expand, layerNorm, reshape, shapeOf, silu, slice } from '../graph/ops.js';
 import type { GlobalContextCard } from '../model/card.js';
 import type { EnergyFragments } from './fragments.js';
-import { LAYER_NORM_EPSILON, linear, mlpResNet, runResNet } from './layers.js';
+import { linear, mlpResNet, runResNet } from './layers.js';
 import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
 
 export function globalContext<L extends Linear, N extends Norm, M extends Matrix>(
   card: GlobalContextCard,
   parameters: Parameters<L, N, M>,
 ): EnergyFragments<M> {
-  const { state_dim, action_dim, hidden, layers, chunk, activation } = card;
-  const net = mlpResNet(parameters, 'model', { inputs: 3 * hidden, hidden, outputs: 1, blocks: layers });
+  const { state_dim, action_dim, hidden, layers, chunk, activation, layer_norm_eps: epsilon } = card;
+  const net = mlpResNet(parameters, 'model', {
+    inputs: 3 * hidden,
+    hidden,
+    outputs: 1,
+    blocks: layers,
+    epsilon,
+  });
   const projHidden = parameters.linear('proj_hidden', state_dim, hidden);
   const actionProj = parameters.linear('action_proj', action_dim, hidden);
   const table = parameters.matrix('pos_emb.weight', [chunk, hidden]);
@@ -31,7 +37,7 @@ export function globalContext<L extends Linear, N extends Norm, M extends Matrix
       // The architecture has no norm here; only the statistics are read, which tell whether the vector was finite.
       const ones = g.constant('ones', [state_dim], new Float32Array(state_dim).fill(1));
       const zeros = g.constant('zeros', [state_dim], new Float32Array(state_dim));
-      return { matrices: [context], input: layerNorm(g, tokens, ones, zeros, LAYER_NORM_EPSILON) };
+      return { matrices: [context], input: layerNorm(g, tokens, ones, zeros, epsilon) };
     },
 
     layOut: (_, matrix) => matrix,

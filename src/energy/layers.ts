@@ -7,9 +7,6 @@ import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
 
 export type Activation = ModelCard['activation'];
 
-/** torch.nn.LayerNorm's default. */
-export const LAYER_NORM_EPSILON = 1e-5;
-
 /** x [..., inputs] to [..., outputs]. */
 export function linear(g: Graph, name: string, x: Value, map: Linear): Value {
   return g.within(name, () => {
@@ -18,10 +15,10 @@ export function linear(g: Graph, name: string, x: Value, map: Linear): Value {
   });
 }
 
-export function normalise(g: Graph, name: string, x: Value, norm: Norm): Normalised {
+export function normalise(g: Graph, name: string, x: Value, norm: Norm, epsilon: number): Normalised {
   return g.within(name, () => {
     const { scale, bias } = norm.in(g);
-    return layerNorm(g, x, scale, bias, LAYER_NORM_EPSILON);
+    return layerNorm(g, x, scale, bias, epsilon);
   });
 }
 
@@ -31,6 +28,8 @@ export function activate(g: Graph, activation: Activation, x: Value): Value {
 
 /** An MLPResNet up to what its last layer reads; that layer may be merged with the ones that follow it. */
 export interface MlpResNet {
+  /** Of each layer norm. */
+  readonly epsilon: number;
   readonly inputNorm: Norm;
   readonly fc1: Linear;
   readonly blocks: readonly { readonly norm: Norm; readonly linear: Linear }[];
@@ -45,7 +44,7 @@ export interface MlpResNet {
 export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
   parameters: Parameters<L, N, M>,
   name: string,
-  size: { inputs: number; hidden: number; outputs: number; blocks: number },
+  size: { inputs: number; hidden: number; outputs: number; blocks: number; epsilon: number },
   merge: (fc2: L) => readonly L[] = (fc2) => [fc2],
 ): MlpResNet {
   const { inputs, hidden, outputs } = size;
@@ -64,6 +63,7 @@ export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
     merge(parameters.linear(`${name}.fc2`, hidden, outputs)),
   );
   return {
+    epsilon: size.epsilon,
     inputNorm: input.norm,
     fc1: input.maps[0]!,
     blocks,
@@ -88,15 +88,15 @@ export function runResNet(
   activation: Activation,
 ): ResNetResult {
   return g.within(name, () => {
-    const input = normalise(g, 'layer_norm1', x, net.inputNorm);
+    const input = normalise(g, 'layer_norm1', x, net.inputNorm, net.epsilon);
     let y = activate(g, activation, linear(g, 'fc1', input.out, net.fc1));
     for (const [index, block] of net.blocks.entries()) {
       y = g.within(`block${index}`, () => {
-        const normed = normalise(g, 'norm', y, block.norm).out;
+        const normed = normalise(g, 'norm', y, block.norm, net.epsilon).out;
         return add(g, y, activate(g, activation, linear(g, 'ffn', normed, block.linear)));
       });
     }
-    const normed = normalise(g, 'layer_norm2', y, net.outputNorm).out;
+    const normed = normalise(g, 'layer_norm2', y, net.outputNorm, net.epsilon).out;
     return { out: net.outputs.map((map) => linear(g, 'fc2', normed, map)), input };
   });
 }

@@ -55,12 +55,12 @@ function crossAttention(
   parameters: StoredParameters,
   steps: number,
 ): Value {
-  const { state_dim, action_dim, hidden, heads, blocks, activation } = card;
+  const { state_dim, action_dim, hidden, heads, blocks, activation, layer_norm_eps: epsilon } = card;
   const hiddenStates = g.input('hidden', 'float32', ['B', 'S', state_dim]);
   const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
   const mask = g.input('pad_mask', 'bool', ['B', 'S']);
   const mlp = (name: string, x: Value, inputs: number, outputs: number, count: number): Value => {
-    const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count });
+    const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count, epsilon });
     return runResNet(g, name, x, net, activation).out[0]!;
   };
 
@@ -87,7 +87,7 @@ function globalContext(
   parameters: StoredParameters,
   steps: number,
 ): Value {
-  const { state_dim, action_dim, hidden, layers, chunk, activation } = card;
+  const { state_dim, action_dim, hidden, layers, chunk, activation, layer_norm_eps: epsilon } = card;
   const hiddenState = g.input('hidden', 'float32', ['B', state_dim]);
   const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
   const context = linear(g, 'proj_hidden', hiddenState, parameters.linear('proj_hidden', state_dim, hidden));
@@ -107,6 +107,12 @@ function globalContext(
     ],
     2,
   ); // [B, H, 3h]
-  const net = mlpResNet(parameters, 'model', { inputs: 3 * hidden, hidden, outputs: 1, blocks: layers });
+  const net = mlpResNet(parameters, 'model', {
+    inputs: 3 * hidden,
+    hidden,
+    outputs: 1,
+    blocks: layers,
+    epsilon,
+  });
   return runResNet(g, 'model', x, net, activation).out[0]!;
 }

@@ -121,7 +121,12 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     listening = true;
     updateHealth(health, states());
     log.info(
-      { addresses, metricsPort: metricsServer?.port, models: registry.models.map(({ name }) => name) },
+      {
+        addresses,
+        metricsPort: metricsServer?.port,
+        models: registry.models.map(({ name }) => name),
+        defaultModel: registry.defaultName,
+      },
       'serving',
     );
 

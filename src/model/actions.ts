@@ -44,7 +44,7 @@ export function checkActions(tensor: Tensor, card: ModelCard, field = 'candidate
   if (!fits) {
     throw invalid(`${field}.shape`, 'does not fit the model', {
       found: formatShape(shape),
-      wanted: `[N, ${wantedSteps ?? 'H'}, ${card.action_dim}], N >= 1`,
+      wanted: `[N, ${wantedSteps ?? 'H'}, ${card.action_dim}], N >= 1 for model ${card.name}`,
     });
   }
   const values = toFloat32(field, tensor);

@@ -61,6 +61,8 @@ const common = {
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'letters, digits, dot, dash and underscore, at most 128'),
   activation: z.enum(['relu', 'silu']),
+  /** Added to the variance by every layer norm: 1e-5 in PyTorch, 1e-6 in the JAX port of this family. */
+  layer_norm_eps: positive.max(1e-2).default(1e-5),
   /** Per-step readout of the raw value r: what turns the prediction head's output into an energy. */
   readout: readoutSchema,
   pool: poolSchema.default({ kind: 'mean' }),

@@ -38,7 +38,7 @@ export function checkContext(
   if (rows.length !== 2 || rows[1] !== card.state_dim || rows[0]! < 1 || (global && rows[0] !== 1)) {
     throw invalid(at('hidden.shape'), 'does not fit the model', {
       found: formatShape(shape),
-      wanted: global ? `[${card.state_dim}] or [1, ${card.state_dim}]` : `[S, ${card.state_dim}], S >= 1`,
+      wanted: `${global ? `[${card.state_dim}] or [1, ${card.state_dim}]` : `[S, ${card.state_dim}], S >= 1`} for model ${card.name}`,
     });
   }
   const tokens = rows[0]!;

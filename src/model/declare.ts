@@ -29,6 +29,8 @@ export interface Declared {
   readonly chunk?: number;
   /** Default: units `unspecified`, nothing else declared. */
   readonly actions?: ModelCard['actions'];
+  /** Default: PyTorch's 1e-5. */
+  readonly layerNormEps?: number;
   /** Default: True marks a token to ignore. */
   readonly maskPolarity?: ModelCard['mask_polarity'];
   readonly provenance?: NonNullable<ModelCard['provenance']>;
@@ -107,6 +109,7 @@ export function bundleFromCheckpoint(
       name,
       architecture: structure.architecture,
       activation,
+      ...(declared.layerNormEps === undefined ? {} : { layer_norm_eps: declared.layerNormEps }),
       readout,
       ...(pool === undefined ? {} : { pool }),
       state_dim: dims.state_dim,

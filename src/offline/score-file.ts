@@ -26,6 +26,8 @@ export interface ContextScores {
   /** [N] each; `ranking` is candidate indices, lowest energy first. */
   readonly energies: Float64Array;
   readonly probabilities: Float64Array;
+  /** Of a calibrated model: the share of experts with an energy this high, [N]. */
+  readonly pValues?: Float64Array;
   readonly ranking: Int32Array;
   /** [N, H] row-major. */
   readonly steps: Float64Array;

@@ -8,6 +8,15 @@ import { CARD_FILE } from '../model/card.js';
 /** Served when the configuration names no model at all. */
 const DEFAULT_DIRECTORY = 'models';
 
+/** The bundle that comes with the project: it stays the default when others are imported beside it. */
+const BUNDLED_MODEL = 'tiny-reach';
+
+/** What an empty model name means: what the configuration says, else the bundled model, else the first by name. */
+export function defaultModel(folders: ReadonlyMap<string, string>, configured: string | undefined): string {
+  const [first = ''] = folders.keys();
+  return configured ?? (folders.has(BUNDLED_MODEL) ? BUNDLED_MODEL : first);
+}
+
 /**
  * Folders by model name, sorted: the named ones, and every bundle inside the models folder by its folder's name.
  * Errors: `invalid` a models folder that cannot be read, or a name twice; `not_found` nothing to serve.

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import { Fault, toFault } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { defaultModel } from './model-folders.js';
 import { stopModel, type ServedModel } from './served-model.js';
 
 export type ModelState = 'LOADING' | 'READY' | 'FAILED' | 'DRAINING';
@@ -15,7 +16,7 @@ export interface RegistryOptions {
   /** Folders by model name as they are now. */
   readonly folders: () => Promise<ReadonlyMap<string, string>>;
   readonly start: (name: string, directory: string) => Promise<ServedModel>;
-  /** What an empty name means; default: the first by name. */
+  /** What an empty name means; without it `defaultModel` decides. */
   readonly defaultName: string | undefined;
   /** How long a model that was swapped away may take to finish. */
   readonly drainMs: number;
@@ -53,7 +54,7 @@ export class ModelRegistry {
   static async start(options: RegistryOptions): Promise<ModelRegistry> {
     const registry = new ModelRegistry(options);
     const folders = await options.folders();
-    const defaultName = options.defaultName ?? [...folders.keys()][0] ?? '';
+    const defaultName = defaultModel(folders, options.defaultName);
     if (!folders.has(defaultName)) {
       throw new Fault('invalid', 'no such model', {
         field: 'models.default',

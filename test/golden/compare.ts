@@ -28,6 +28,7 @@ interface Description {
   readonly activation: ModelCard['activation'];
   readonly energy: ModelCard['readout']['kind'];
   readonly heads?: number;
+  readonly layer_norm_eps?: number;
   readonly tau: number;
   readonly shapes: { readonly B: number; readonly M: number };
 }
@@ -36,13 +37,14 @@ interface Description {
 export async function compareCase(directory: string, name: string): Promise<Map<string, number>> {
   const file = (part: string): string => path.join(directory, `${name}.${part}`);
   const description = JSON.parse(readFileSync(file('json'), 'utf8')) as Description;
-  const { activation, energy, heads, tau, shapes } = description;
+  const { activation, energy, heads, tau, shapes, layer_norm_eps: layerNormEps } = description;
   const declared = {
     name,
     activation,
     readout: { kind: energy },
     tau,
     ...(heads === undefined ? {} : { heads }),
+    ...(layerNormEps === undefined ? {} : { layerNormEps }),
   };
   const model = bundleFromCheckpoint(await readCheckpoint(file('weights.pt')), declared, name);
   const inputs = await readTensors(file('inputs.safetensors'));

@@ -109,7 +109,11 @@ ARCHITECTURES = {"cross_attention": CrossAttentionEnergy, "global_context": Glob
 
 def build(card: dict, **options) -> nn.Module:
     """The model that a card (the `CASE.json` beside golden vectors) describes, freshly initialised."""
-    return ARCHITECTURES[card["architecture"]](card, **options)
+    model = ARCHITECTURES[card["architecture"]](card, **options)
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = card.get("layer_norm_eps", module.eps)
+    return model
 
 
 def energies(model, card, hidden, actions, pad_mask=None) -> torch.Tensor:

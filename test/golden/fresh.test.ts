@@ -25,6 +25,8 @@ const CASES = [
   ...KINDS.flatMap((kind) => [`cross_${kind}`, `global_${kind}`]),
   'cross_relu_sigmoid_nomask',
   'cross_silu_linear_nomask',
+  'cross_eps',
+  'global_eps',
 ];
 
 /** A Python that can import what the script needs. */

@@ -32,11 +32,17 @@ def presets() -> dict[str, dict]:
         cases[f"cross_{activation}_{energy}"] = {**cross, "mask": True}
         cases[f"cross_{activation}_{energy}_nomask"] = {**cross, "mask": False}
         cases[f"global_{activation}_{energy}"] = {"architecture": "global_context", **common, "mask": False}
+    # a layer norm epsilon that shows
+    eps = {"activation": "relu", "energy": "sigmoid", "tau": 0.5, "layer_norm_eps": 1e-2}
+    cases["cross_eps"] = {"architecture": "cross_attention", **eps, "mask": True}
+    cases["global_eps"] = {"architecture": "global_context", **eps, "mask": False}
     return cases
 
 
 def make_card(case: dict, args: argparse.Namespace) -> dict:
     card = {key: case[key] for key in ("architecture", "activation", "energy", "tau")}
+    if "layer_norm_eps" in case:
+        card["layer_norm_eps"] = case["layer_norm_eps"]
     card |= {"state_dim": args.state_dim, "act_dim": args.action_dim, "hidden": args.hidden}
     if case["architecture"] == "cross_attention":
         card["heads"] = args.heads

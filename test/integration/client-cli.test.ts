@@ -71,8 +71,19 @@ describe('action-energy client', () => {
     const answer = JSON.parse(json.stdout) as { tau: number; calibration_version: string };
     assert.equal(answer.calibration_version, version);
     assert.equal(answer.tau.toPrecision(4), tau);
-    const local = await runCli(...LOCAL, '--tau', String(answer.tau), '--top', '1');
-    assert.equal(table.stdout.replace(/^.*\n/, ''), local.stdout);
+    const local = await runCli(...LOCAL, '--top', '1');
+    assert.equal(table.stdout, local.stdout, 'the same calibration, the same p-values');
+    assert.match(table.stdout, /probability +p-value/);
+    const raw = await runCli('client', 'score', ...address, DATA, '--top', '1', '--raw');
+    assert.equal(raw.stdout, (await runCli(...LOCAL, '--top', '1', '--raw')).stdout);
+    assert.doesNotMatch(raw.stdout, /calibrated|p-value/);
+  });
+
+  test('reload reads the bundle again, and names what is served then', async () => {
+    const { code, stdout, stderr } = await runCli('client', 'reload', ...address, '--model', 'tiny-reach');
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^tiny-reach: sha256 [0-9a-f]{12}, calibration [0-9a-f]{16}\n$/);
+    assert.equal((await runCli('client', 'reload', ...address, '--model', 'nobody')).code, 3);
   });
 
   test('select prints what would be executed and why, as a table, JSON and a file', () =>
@@ -138,7 +149,7 @@ describe('action-energy client', () => {
       '--duration',
       '1',
     );
-    assert.equal(code, 0);
+    assert.equal(code, 4, 'nothing was answered');
     assert.match(
       stdout,
       /^0 of 5 calls answered, 0 refused\n[^]*invalid: 5, e\.g\. inline\.hidden\.shape\[0\]: too many tokens/,
