@@ -5,7 +5,7 @@ import pytest
 from action_energy import EnergyClient, InvalidInput, NotFound, Overloaded, Unavailable
 from action_energy._proto import error_details_pb2, status_pb2
 from action_energy.errors import EnergyError, error_of_status
-from action_energy.transport import TLS, Target
+from action_energy.target import TLS, Target
 
 
 def status_with(field: str, description: str) -> status_pb2.Status:

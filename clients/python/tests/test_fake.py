@@ -18,7 +18,7 @@ from action_energy import (
     Overloaded,
     Unavailable,
 )
-from action_energy.checks import UnitsWatch
+from action_energy.action_checks import UnitsWatch
 from action_energy.testing import AsyncFakeServer, FakeServer
 from action_energy.testing.fake import default_energy
 

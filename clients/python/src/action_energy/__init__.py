@@ -7,7 +7,8 @@ choice = client.select(hidden, candidates, mask=mask)   # [S, D], [N, H, A], [S]
 robot.execute(choice.chunk)                             # the baseline, marked, whenever anything is wrong
 """
 
-from action_energy.aio import AsyncContext, AsyncEnergyClient, AsyncScoreStream
+from action_energy.aio import AsyncContext, AsyncEnergyClient
+from action_energy.aio_stream import AsyncScoreStream
 from action_energy.answers import StreamAnswer
 from action_energy.arrays import BFloat16
 from action_energy.client import Context, EnergyClient
@@ -39,7 +40,7 @@ from action_energy.results import (
     Timings,
 )
 from action_energy.stream import ScoreStream
-from action_energy.transport import TLS
+from action_energy.target import TLS
 
 __version__ = "0.1.0"
 

@@ -9,8 +9,8 @@ from typing import Deque, Dict, List, Optional, Sequence
 
 from action_energy import results
 from action_energy._proto import energy_pb2
+from action_energy.contexts import ContextHandle
 from action_energy.errors import EnergyError, NotFound, Superseded, error_of_status
-from action_energy.operations import ContextHandle
 from action_energy.requests import Part, ScoreRequest, joined, nested
 
 

@@ -7,12 +7,15 @@ from typing import Any, Collection, List, Optional, Sequence, TypeVar, Union
 
 from action_energy import results
 from action_energy.arrays import ArrayLike
+from action_energy.contexts import ContextHandle
+from action_energy.drive import drive
 from action_energy.errors import DeadlineExceeded, EnergyError, Unavailable
 from action_energy.model import ModelInfo
-from action_energy.operations import ContextHandle, Operations
+from action_energy.operations import Operations
 from action_energy.plans import Plan
 from action_energy.stream import ScoreStream
-from action_energy.transport import TLS, GrpcTransport, Target, Token, Transport, drive
+from action_energy.target import TLS, Target, Token
+from action_energy.transport import GrpcTransport, Transport
 
 T = TypeVar("T")
 

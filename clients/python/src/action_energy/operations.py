@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, TypeVar, Union
+from typing import Any, Collection, Dict, List, Optional, Sequence, TypeVar, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,16 @@ import numpy.typing as npt
 from action_energy import results
 from action_energy._proto import energy_pb2, selection_pb2
 from action_energy.arrays import ArrayLike
-from action_energy.checks import UnitsWatch, check_choice, check_index, check_unchecked
+from action_energy.checks import check_choice, check_index, check_unchecked
+from action_energy.contexts import ContextHandle, ContextLike, Sender
 from action_energy.errors import EnergyError, InternalError, InvalidInput, NotFound
+from action_energy.known_models import KnownModels
 from action_energy.model import ModelInfo, model_info
 from action_energy.plans import Deadline, Plan, Retries, retried
 from action_energy.requests import (
     RULES,
     SCORES,
     CandidatesInput,
-    ContextInput,
     Part,
     ScoreRequest,
     SelectRequest,
@@ -46,23 +47,6 @@ HEALTH_STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _COMPLAIN_EVERY = 10.0
 
 
-class ContextHandle:
-    """A context that the server keeps under `id` (None: not known to be kept). It holds the numbers, to send them again."""
-
-    def __init__(self, context: ContextInput, model: str, lease_ms: int) -> None:
-        self.input = context.held()
-        self.model = model
-        self.lease_ms = lease_ms
-        self.id: Optional[str] = None
-
-    def forget(self, context_id: str) -> None:
-        if self.id == context_id:
-            self.id = None
-
-
-ContextLike = Union[ArrayLike, ContextHandle]
-
-
 class Operations:
     """Plans of one client. `model`: default name, empty for the server's; `deadline`: default seconds of a call."""
 
@@ -76,29 +60,29 @@ class Operations:
         self.deadline = deadline
         self.unchecked = tuple(unchecked)
         self.retries = Retries()
-        self._models: Dict[str, ModelInfo] = {}
-        self._units: Dict[str, UnitsWatch] = {}
+        self.models_known = KnownModels(self.retries)
+        self._sender = Sender(self.retries, self.models_known, self.unchecked)
         self._complaints: Dict[str, float] = {}
 
     # --- calls
 
-    def _until(self, deadline: Optional[float]) -> Deadline:
+    def until(self, deadline: Optional[float]) -> Deadline:
         return Deadline(self.deadline if deadline is None else deadline)
 
-    def _name(self, model: Optional[str]) -> str:
+    def name_of(self, model: Optional[str]) -> str:
         return self.model_name if model is None else model
 
     def model(self, model: Optional[str], deadline: Optional[float]) -> Plan[ModelInfo]:
-        return (yield from self._fresh_model(self._name(model), self._until(deadline)))
+        return (yield from self.models_known.fresh(self.name_of(model), self.until(deadline)))
 
     def models(self, deadline: Optional[float]) -> Plan[List[ModelInfo]]:
-        answer = yield from retried(self.retries, _ENERGY + "ListModels", b"", self._until(deadline))
+        answer = yield from retried(self.retries, _ENERGY + "ListModels", b"", self.until(deadline))
         return [model_info(message) for message in energy_pb2.ListModelsResponse.FromString(answer).models]
 
     def health(self, model: Optional[str], deadline: Optional[float]) -> Plan[str]:
         service = "" if model is None else f"action_energy.v1.EnergyService/{model}"
         payload = joined(nested(1, [service.encode()])) if service else b""
-        answer = yield from retried(self.retries, HEALTH, payload, self._until(deadline))
+        answer = yield from retried(self.retries, HEALTH, payload, self.until(deadline))
         return HEALTH_STATUSES[answer[1]] if len(answer) == 2 and answer[1] < 4 else "UNKNOWN"
 
     def rank(
@@ -110,11 +94,11 @@ class Operations:
         deadline: Optional[float],
         **options: Any,
     ) -> Plan[results.Ranking]:
-        until = self._until(deadline)
-        name = hidden.model if isinstance(hidden, ContextHandle) else self._name(model)
-        info = yield from self._known_model(name, until)
+        until = self.until(deadline)
+        name = hidden.model if isinstance(hidden, ContextHandle) else self.name_of(model)
+        info = yield from self.models_known.known(name, until)
         request = self.score_request(candidates, info, options)
-        answer = yield from self._in_context(
+        answer = yield from self._sender.in_context(
             SCORE_ACTIONS,
             request,
             hidden,
@@ -154,9 +138,9 @@ class Operations:
         if score is not None:
             check_choice(score, tuple(SCORES), "score")
         try:
-            until = self._until(deadline)
-            name = hidden.model if isinstance(hidden, ContextHandle) else self._name(model)
-            info = yield from self._known_model(name, until)
+            until = self.until(deadline)
+            name = hidden.model if isinstance(hidden, ContextHandle) else self.name_of(model)
+            info = yield from self.models_known.known(name, until)
             candidates_input(given.values, info, self.unchecked)
             self._watch_units(given, info)
             request = SelectRequest(
@@ -170,7 +154,7 @@ class Operations:
                 episode=episode,
                 task=task,
             )
-            answer = yield from self._in_context(
+            answer = yield from self._sender.in_context(
                 _SELECTION + "SelectAction",
                 request,
                 hidden,
@@ -199,10 +183,10 @@ class Operations:
         pool: Any,
         score: str,
     ) -> Plan[results.Matrix]:
-        until = self._until(deadline)
+        until = self.until(deadline)
         check_choice(score, tuple(SCORES), "score")
-        name = self._name(model)
-        info = yield from self._known_model(name, until)
+        name = self.name_of(model)
+        info = yield from self.models_known.known(name, until)
         if len(contexts) == 0 or (masks is not None and len(masks) != len(contexts)):
             raise InvalidInput(
                 "one a context",
@@ -272,7 +256,7 @@ class Operations:
             self.retries,
             _SELECTION + "ReportOutcome",
             message.SerializeToString(),
-            self._until(deadline),
+            self.until(deadline),
             resend=False,  # a second report of the same outcome is an error
         )
         return results.outcome_report(selection_pb2.ReportOutcomeResponse.FromString(answer))
@@ -288,8 +272,8 @@ class Operations:
         deadline: Optional[float],
     ) -> Plan[ContextHandle]:
         """Checks it; it is sent with its first use."""
-        name = self._name(model)
-        info = yield from self._known_model(name, self._until(deadline))
+        name = self.name_of(model)
+        info = yield from self.models_known.known(name, self.until(deadline))
         return ContextHandle(context_input(hidden, mask, info, self.unchecked), name, round(lease * 1000))
 
     def drop_context(self, handle: ContextHandle, deadline: Optional[float]) -> Plan[None]:
@@ -300,88 +284,14 @@ class Operations:
         message = energy_pb2.DropContextRequest(model=handle.model, context_id=context_id)
         try:
             yield from retried(
-                self.retries, _ENERGY + "DropContext", message.SerializeToString(), self._until(deadline)
+                self.retries, _ENERGY + "DropContext", message.SerializeToString(), self.until(deadline)
             )
         except NotFound:
             pass
 
-    def _in_context(
-        self,
-        path: str,
-        request: Union[ScoreRequest, SelectRequest],
-        hidden: ContextLike,
-        mask: Optional[ArrayLike],
-        info: ModelInfo,
-        name: str,
-        parse: Callable[[bytes], R],
-        until: Deadline,
-    ) -> Plan[R]:
-        if isinstance(hidden, ContextHandle):
-            answer = yield from self._in_kept_context(path, request, hidden, parse, until)
-        else:
-            context = context_input(hidden, mask, info, self.unchecked)
-            payload = joined([*nested(2, context.parts), request.body(name, None, None)])
-            answer = parse((yield from self._sent(path, payload, name, until)))
-        self._watch_model(name, answer)
-        return answer
-
-    def _in_kept_context(
-        self,
-        path: str,
-        request: Union[ScoreRequest, SelectRequest],
-        handle: ContextHandle,
-        parse: Callable[[bytes], R],
-        until: Deadline,
-    ) -> Plan[R]:
-        """By id; the context goes along the first time, and again after it was lost."""
-        name, context_id = handle.model, handle.id
-        if context_id is not None:
-            try:
-                return parse((yield from self._sent(path, request.body(name, context_id, None), name, until)))
-            except NotFound:
-                handle.forget(context_id)  # an unknown model is NOT_FOUND too, and is so again below
-        payload = joined([*nested(2, handle.input.parts), request.body(name, None, handle.lease_ms)])
-        answer: Any = parse((yield from self._sent(path, payload, name, until)))
-        handle.id = answer.context.context_id or None
-        result: R = answer
-        return result
-
-    # --- models
-
-    def _sent(self, path: str, payload: bytes, name: str, until: Deadline) -> Plan[bytes]:
-        try:
-            return (yield from retried(self.retries, path, payload, until))
-        except InvalidInput:
-            self._models.pop(name, None)  # what we know of the model may be what is wrong
-            raise
-
-    def _known_model(self, name: str, until: Deadline) -> Plan[ModelInfo]:
-        known = self._models.get(name)
-        return known if known is not None else (yield from self._fresh_model(name, until))
-
-    def _fresh_model(self, name: str, until: Deadline) -> Plan[ModelInfo]:
-        payload = energy_pb2.GetModelRequest(name=name).SerializeToString()
-        answer = yield from retried(self.retries, _ENERGY + "GetModel", payload, until)
-        info = self._models[name] = model_info(energy_pb2.Model.FromString(answer))
-        return info
-
-    def _watch_model(self, name: str, answer: Any) -> None:
-        """Another digest: the model was reloaded, and its card is read again before the next request."""
-        known = self._models.get(name)
-        if known is not None and answer.model.digest and answer.model.digest != known.digest:
-            self._models.pop(name, None)
-
     def _watch_units(self, given: CandidatesInput, info: ModelInfo) -> None:
-        if "actions" in self.unchecked:
-            return
-        if self._units.setdefault(info.name, UnitsWatch()).is_suspicious(given.values, info):
-            log.warning(
-                "the candidates of the last %d requests to %s all lay within ±%g: are they in robot units? The model was "
-                "trained on q01/q99-normalised actions (action_energy.conventions.Normalizer)",
-                UnitsWatch.REQUESTS,
-                info.name,
-                UnitsWatch.SMALL,
-            )
+        if "actions" not in self.unchecked:
+            self.models_known.watch_units(given.values, info)
 
     # --- the baseline
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from action_energy._proto import energy_pb2, selection_pb2
+from action_energy.action_checks import check_candidates
 from action_energy.arrays import ArrayLike, WireArray, bool_array, host_array, squeeze_batch, wire_array
 from action_energy.checks import (
     Ranges,
-    check_candidates,
     check_choice,
     check_hidden_shape,
     check_hidden_values,

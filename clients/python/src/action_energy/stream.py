@@ -9,10 +9,11 @@ from typing import Any, Callable, Iterator, Optional
 
 from action_energy.answers import Answers, StreamAnswer
 from action_energy.arrays import ArrayLike
+from action_energy.drive import drive
 from action_energy.errors import EnergyError, InternalError, Unavailable
 from action_energy.operations import SCORE_STREAM, Operations
 from action_energy.requests import context_input
-from action_energy.transport import Transport, drive
+from action_energy.transport import Transport
 
 RECONNECT_SECONDS = 0.2
 
@@ -49,8 +50,8 @@ class ScoreStream:
         newest only. `timeout`: seconds from its arrival. Errors: `InvalidInput`; whatever `model()` raises, the first time.
         """
         handle = getattr(hidden, "handle", None)
-        name = handle.model if handle is not None else self._operations._name(self._model)
-        info = drive(self._operations._known_model(name, self._operations._until(None)), self._transport)
+        name = handle.model if handle is not None else self._operations.name_of(self._model)
+        info = drive(self._operations.models_known.known(name, self._operations.until(None)), self._transport)
         request = self._operations.score_request(candidates, info, options)
         context = (
             handle.input

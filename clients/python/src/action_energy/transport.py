@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import os
-import re
 import threading
-import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import (
     Any,
     AsyncIterator,
@@ -20,19 +14,13 @@ from typing import (
     Optional,
     Protocol,
     Tuple,
-    TypeVar,
-    Union,
 )
 
 import grpc
 import grpc.aio
 
-from action_energy.errors import InvalidInput, Unavailable, error_of_rpc
-from action_energy.plans import Call, Pause, Plan
-
-T = TypeVar("T")
-Token = Union[str, Callable[[], str]]
-Metadata = Tuple[Tuple[str, str], ...]
+from action_energy.errors import Unavailable, error_of_rpc
+from action_energy.target import Target
 
 CHANNEL_OPTIONS: List[Tuple[str, int]] = [
     # The server's limits count; a matrix may be larger than the default 4 MiB.
@@ -50,75 +38,6 @@ CHANNEL_OPTIONS: List[Tuple[str, int]] = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
 ]
-
-
-@dataclass(frozen=True)
-class TLS:
-    """PEM files. `ca`: authorities that sign the server, absent: gRPC's own list; `cert` and `key`: mutual TLS."""
-
-    ca: Optional[str] = None
-    cert: Optional[str] = None
-    key: Optional[str] = None
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        if (self.cert is None) != (self.key is None):
-            raise InvalidInput(
-                "half of a client certificate",
-                field="tls",
-                found="a key" if self.cert is None else "a certificate",
-                wanted="both or neither",
-            )
-        return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.cert))
-
-
-def _read(file: Optional[str]) -> Optional[bytes]:
-    if file is None:
-        return None
-    try:
-        return Path(file).read_bytes()
-    except OSError as cause:
-        raise InvalidInput("cannot be read", field=file, found=str(cause), wanted="a PEM file") from cause
-
-
-@dataclass(frozen=True)
-class Target:
-    """Checked when made. Errors: `InvalidInput` naming `address`, `tls` or `token`."""
-
-    address: str
-    tls: Optional[TLS] = None
-    token: Optional[Token] = None
-    insecure_token: bool = False
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"unix:.+|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^\s:\[\]/]+:\d{1,5}", self.address):
-            raise InvalidInput(
-                "not an address", field="address", found=self.address, wanted="HOST:PORT or unix:PATH"
-            )
-        if self.token is not None and self.tls is None and not self.insecure_token and not self._is_local():
-            raise InvalidInput(
-                "a token without TLS travels in the clear",
-                field="token",
-                found=self.address,
-                wanted="TLS, or a loopback address",
-                mend="Pass tls=TLS(ca='ca.pem'), or insecure_token=True on a network that you trust",
-            )
-
-    def _is_local(self) -> bool:
-        host = self.address.rpartition(":")[0].strip("[]")
-        if self.address.startswith("unix:") or host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
-
-    def metadata(self) -> Metadata:
-        if self.token is None:
-            return ()
-        token = self.token if isinstance(self.token, str) else self.token()
-        if not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise InvalidInput("not a token", field="token", wanted="printable characters without spaces")
-        return (("authorization", f"Bearer {token}"),)
 
 
 class Transport(Protocol):
@@ -240,46 +159,3 @@ def _channel(library: Any, target: Target) -> Any:
     if target.tls is None:
         return library.insecure_channel(target.address, options=CHANNEL_OPTIONS)
     return library.secure_channel(target.address, target.tls.credentials(), options=CHANNEL_OPTIONS)
-
-
-def drive(plan: Plan[T], transport: Transport) -> T:
-    """Runs a plan to its end, blocking."""
-    try:
-        step = next(plan)
-        while True:
-            try:
-                answer = _take(step, transport)
-            except Exception as error:  # the plan decides, of unexpected errors too
-                step = plan.throw(error)
-            else:
-                step = plan.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def _take(step: Union[Call, Pause], transport: Transport) -> Optional[bytes]:
-    if isinstance(step, Call):
-        return transport.call(step.path, step.payload, step.timeout)
-    time.sleep(step.seconds)
-    return None
-
-
-async def drive_async(plan: Plan[T], transport: AsyncTransport) -> T:
-    """The same in an event loop."""
-    try:
-        step = next(plan)
-        while True:
-            try:
-                answer: Optional[bytes] = None
-                if isinstance(step, Call):
-                    answer = await transport.call(step.path, step.payload, step.timeout)
-                else:
-                    await asyncio.sleep(step.seconds)
-            except Exception as error:  # the plan decides, of unexpected errors too
-                step = plan.throw(error)
-            else:
-                step = plan.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result

@@ -1,0 +1,138 @@
+"""Checks of candidate chunks against the model's card: shape, finite values, units, bounds, the gripper's coding."""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Optional
+
+import numpy as np
+import numpy.typing as npt
+
+from action_energy.errors import InvalidInput, found_of
+from action_energy.model import ModelInfo
+
+NORMALIZED_LIMIT = 5.0
+"""As the server has it: normalised actions, even perturbed ones, stay below this magnitude."""
+
+
+def check_candidates(
+    values: npt.NDArray[Any], model: ModelInfo, unchecked: Collection[str], field: str
+) -> None:
+    """[N, H, A]: shape, finite values, units and bounds of the card, coding of the gripper."""
+    shape = values.shape
+    wanted = f"[N, {model.chunk or 'H'}, {model.action_dim}]"
+    fits = len(shape) == 3 and shape[2] == model.action_dim and min(shape) > 0
+    if not fits or (model.chunk is not None and shape[1] != model.chunk):
+        mend = None
+        if len(shape) == 3 and shape[1] == model.action_dim and model.chunk in (None, shape[2]):
+            mend = "Steps come before dims: candidates.transpose(0, 2, 1)"
+        elif len(shape) == 3 and fits and model.chunk is not None:
+            mend = f"The model was trained on chunks of {model.chunk} steps: candidates[:, :{model.chunk}]"
+        elif len(shape) == 3 and shape[2] > model.action_dim:
+            mend = f"Padded dims are left out: candidates[..., :{model.action_dim}]"
+        raise InvalidInput(
+            f"does not fit the model {model.name}",
+            field=field,
+            found=found_of(shape),
+            wanted=wanted,
+            mend=mend,
+        )
+    limits = model.limits
+    if shape[0] > limits.candidates or shape[1] > (model.chunk or limits.steps):
+        raise InvalidInput(
+            "too many",
+            field=field,
+            found=found_of(shape),
+            wanted=f"at most [{limits.candidates}, {model.chunk or limits.steps}]",
+        )
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise _at(values, ~finite, model, field, "non-finite action", "a finite value", None)
+    if "actions" in unchecked:
+        return
+    _check_units(values, model, field)
+
+
+def _check_units(values: npt.NDArray[Any], model: ModelInfo, field: str) -> None:
+    # float32 against float64 bounds, as the server compares: float32(0.1) lies above a bound of 0.1
+    single = values.astype(np.float32, copy=False)
+    if model.bounds is not None:
+        low, high = (np.asarray(side, np.float64) for side in model.bounds)
+        outside = (single < low) | (single > high)
+        if outside.any():
+            raise _at(
+                values,
+                outside,
+                model,
+                field,
+                "outside the bounds of the model card",
+                f"within {_bounds(low, high, outside)}",
+                f"Clip it, or check that it is in the card's units ({model.units})",
+            )
+    if model.units == "normalized_q99":
+        far = np.abs(single) > NORMALIZED_LIMIT
+        if far.any():
+            raise _at(
+                values,
+                far,
+                model,
+                field,
+                "does not look normalised",
+                f"q01/q99-normalised values, within ±{NORMALIZED_LIMIT:g}",
+                "Score the chunks that the policy puts out, before they are turned into robot units"
+                " (action_energy.conventions.Normalizer turns them back)",
+            )
+    gripper = model.gripper
+    if gripper is not None and gripper.coding == "zero_one":
+        negative = np.zeros(values.shape, bool)
+        negative[..., gripper.index] = values[..., gripper.index] < -0.5
+        if negative.any():
+            raise _at(
+                values,
+                negative,
+                model,
+                field,
+                "the gripper is not coded as 0 and 1",
+                "0 (one way) to 1 (the other)",
+                "action_energy.conventions.gripper turns one coding into the other",
+            )
+
+
+def _bounds(low: npt.NDArray[Any], high: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> str:
+    dim = int(np.argwhere(where)[0][2])
+    return f"{low[dim]:g} to {high[dim]:g}"
+
+
+def _at(
+    values: npt.NDArray[Any],
+    where: npt.NDArray[np.bool_],
+    model: ModelInfo,
+    field: str,
+    summary: str,
+    wanted: str,
+    mend: Optional[str],
+) -> InvalidInput:
+    n, h, a = (int(i) for i in np.argwhere(where)[0])
+    place = f"{field}[{n}, {h}, {a}] (candidate {n}, step {h}, {model.dim_name(a)})"
+    return InvalidInput(summary, field=place, found=f"{float(values[n, h, a]):g}", wanted=wanted, mend=mend)
+
+
+class UnitsWatch:
+    """Notices actions in robot units where normalised ones are wanted: metres and radians are far *below* 1, so no limit
+    catches them. A robot may rest for a while; nobody's normalised actions stay this small for `REQUESTS` requests."""
+
+    SMALL = 0.1
+    REQUESTS = 64
+
+    def __init__(self) -> None:
+        self._small = 0
+
+    def is_suspicious(self, values: npt.NDArray[Any], model: ModelInfo) -> bool:
+        """True once, when all actions of the last `REQUESTS` requests were small. `values` [N, H, A]."""
+        if model.units != "normalized_q99":
+            return False
+        dims = [dim for dim in range(values.shape[-1]) if model.gripper is None or dim != model.gripper.index]
+        if not dims or np.abs(values[..., dims]).max() >= self.SMALL:
+            self._small = 0
+            return False
+        self._small += 1
+        return self._small == self.REQUESTS
