@@ -43,7 +43,7 @@ class Simulator(Protocol):
 
     MuJoCo: `mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)` and `mj_setState`. LIBERO and
     robosuite: `env.get_sim_state()`, `env.set_init_state(state)`. ManiSkill: `env.get_state_dict()`,
-    `env.set_state_dict(state)`. Meta-World: examples/closed_loop/simulator.py. Counters, goals and filters of the
+    `env.set_state_dict(state)`. Meta-World: examples/metaworld/simulator.py. Counters, goals and filters of the
     environment's own belong to the state, too.
     """
 
