@@ -20,6 +20,15 @@ export function queueFault(refusal: QueueRefusal, drainMs: number): Fault {
   return new Fault('exhausted', BOUNDS[refusal], { retryAfterMs, mend: `Try again in ${retryAfterMs} ms` });
 }
 
+/** Told on a call's headers: the answer would come this long after the deadline. */
+export function lateFault(lateMs: number): Fault {
+  const retryAfterMs = Math.ceil(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, lateMs)));
+  return new Fault('exhausted', 'the answer would come after the deadline: too much is waiting', {
+    retryAfterMs,
+    mend: `Try again in ${retryAfterMs} ms, allow more time, or ask another replica`,
+  });
+}
+
 export function deadlineFault(): Fault {
   return new Fault('deadline', 'the deadline cannot be met', {
     mend: 'Allow more time, or send less at once',

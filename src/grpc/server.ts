@@ -18,6 +18,7 @@ import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
 import { addMethods, ruleOf } from './methods.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
+import { ExpectedWait } from '../serving/expected-wait.js';
 import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
@@ -100,7 +101,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       },
       [
         rpcMetricsInterceptor(metrics),
-        gate({ rules: ruleOf, tokens, callers, models: registry, metrics, log }),
+        gate({ rules: ruleOf, tokens, callers, models: registry, wait: new ExpectedWait(), metrics, log }),
       ],
     );
     addMethods(server, {

@@ -4,6 +4,8 @@ export interface Caller {
   readonly client: string;
   /** Owner of kept contexts; undefined where nobody is told apart. */
   readonly owner?: string;
+  /** To be called when the request reaches its queue: it was expected there since its headers. */
+  readonly arrived?: () => void;
 }
 
 export interface Scope {

@@ -15,6 +15,7 @@ import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
+import { Pace } from './expected-wait.js';
 import { LiveQuality } from '../quality/live-quality.js';
 import { Decisions } from './decisions.js';
 import { ModelCalibration } from './model-calibration.js';
@@ -38,6 +39,8 @@ export interface ServedModel {
   readonly decisions: Decisions;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
+  /** Engine time of a request, whatever it asks for. */
+  readonly pace: Pace;
   readonly cache: ContextCache;
 }
 
@@ -69,6 +72,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     maxLeaseMs: contexts.maxLeaseMs,
     newId: randomContextId,
   });
+  const pace = new Pace();
   const scheduler = new Scheduler({
     engine,
     cache,
@@ -88,6 +92,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
       onBatch({ tokens, steps, works, wallMs, background }) {
         metrics.engineBusySeconds.inc({ model: name }, wallMs / 1000);
         if (background) return; // no requests
+        pace.record(wallMs, works);
         metrics.batchTokens.observe({ model: name }, tokens);
         metrics.batchSteps.observe({ model: name }, steps);
         metrics.batchWorks.observe({ model: name }, works);
@@ -121,6 +126,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     decisions,
     engine,
     scheduler,
+    pace,
     cache,
   };
 }

@@ -60,6 +60,7 @@ export async function submitWork(
   const stage = (name: string, ms: number): void =>
     metrics.stageSeconds.observe({ model: model.name, stage: name }, ms / 1000);
   stage('decode', decodeMs + systemClock.nowMs() - scope.startMs);
+  scope.caller.arrived?.();
   const result = await model.scheduler.submit({
     client,
     ...(owner === undefined ? {} : { owner }),

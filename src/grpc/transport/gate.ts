@@ -1,18 +1,20 @@
 /**
- * What is decided on a call's headers, before a byte of its message is read: who calls, may they, and has any model room for
- * it. A refusal then costs neither the reading nor the decoding of a message, and a server that is asked for ten times what
+ * What is decided on a call's headers, before a byte of its message is read: who calls, may they, has any model room for it,
+ * and can it be answered in time. A refusal then costs neither the reading nor the decoding of a message, and a server that is asked for ten times what
  * it can do keeps its cores for what it accepted.
  */
 import { ServerInterceptingCall, ServerListenerBuilder, type ServerInterceptor } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { QueueRefusal } from '../../batching/queue.js';
+import { lateFault } from '../../batching/refusals.js';
 import { systemClock } from '../../batching/clock.js';
 import { toFault, type Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
+import type { ExpectedWait, Pledge } from '../../serving/expected-wait.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { TokenStore } from '../../serving/token-store.js';
 import { authenticate } from './auth.js';
-import { logEnd, type Callers } from './call-scope.js';
+import { logEnd, monotonicDeadline, type Callers } from './call-scope.js';
 import { methodName, type MethodRules } from './method-rule.js';
 import { requestIdOf } from './request-id.js';
 import { callStatus } from './status.js';
@@ -21,7 +23,8 @@ export interface GateParts {
   readonly rules: MethodRules;
   readonly tokens: TokenStore | undefined;
   readonly callers: Callers;
-  readonly models: { readonly models: readonly Pick<ServedModel, 'name' | 'scheduler'>[] };
+  readonly models: { readonly models: readonly Pick<ServedModel, 'name' | 'scheduler' | 'pace'>[] };
+  readonly wait: ExpectedWait;
   readonly metrics: Pick<Metrics, 'rejections'>;
   readonly log: Logger;
 }
@@ -29,14 +32,17 @@ export interface GateParts {
 interface Refusal {
   /** Empty when there are several: which one was meant stands in the message. */
   readonly model: string;
-  readonly reason: QueueRefusal;
+  /** `late`: it would be answered after its deadline. */
+  readonly reason: QueueRefusal | 'late';
   readonly fault: Fault;
 }
 
 /** Notes the caller for whoever handles the call, or refuses it. */
-export function gate({ rules, tokens, callers, models, metrics, log }: GateParts): ServerInterceptor {
+export function gate(parts: GateParts): ServerInterceptor {
+  const { rules, tokens, callers, wait, metrics, log } = parts;
   return ({ path }, call) => {
     const rule = rules(path);
+    let pledge: Pledge | undefined;
     return new ServerInterceptingCall(call, {
       start(next) {
         const startMs = systemClock.nowMs();
@@ -45,13 +51,18 @@ export function gate({ rules, tokens, callers, models, metrics, log }: GateParts
             let model: string | undefined;
             try {
               const caller = authenticate(tokens, rule, metadata, call);
-              const refusal = rule.queued ? refusalOf(models.models, caller.client) : undefined;
+              const refusal = rule.queued
+                ? refusalOf(parts, caller.client, startMs, monotonicDeadline(call.getDeadline()))
+                : undefined;
               if (refusal !== undefined) {
                 ({ model } = refusal);
                 metrics.rejections.inc({ model, reason: refusal.reason });
                 throw refusal.fault;
               }
-              callers.set(metadata, caller);
+              if (rule.queued) {
+                const own = (pledge = wait.pledge(startMs));
+                callers.set(metadata, { ...caller, arrived: () => own.arrived(systemClock.nowMs()) });
+              } else callers.set(metadata, caller);
             } catch (error) {
               const fault = toFault(error);
               const requestId = requestIdOf(metadata);
@@ -61,20 +72,29 @@ export function gate({ rules, tokens, callers, models, metrics, log }: GateParts
             }
             proceed(metadata);
           })
+          .withOnCancel(() => pledge?.end())
           .build();
         next(listener);
+      },
+      sendStatus(status, next) {
+        pledge?.end();
+        next(status);
       },
     });
   };
 }
 
-/** The refusal that waits for this client whatever model its message names; undefined when one has room. */
-function refusalOf(models: GateParts['models']['models'], client: string): Refusal | undefined {
-  let first: Refusal | undefined;
-  for (const { name, scheduler } of models) {
-    const refusal = scheduler.refusal(client);
-    if (refusal === undefined) return undefined;
-    first ??= { model: models.length === 1 ? name : '', ...refusal };
-  }
-  return first;
+/** The refusal that waits for this client whatever model its message names; undefined when one has room and time. */
+function refusalOf(
+  { models: { models }, wait }: GateParts,
+  client: string,
+  nowMs: number,
+  deadlineMs: number,
+): Refusal | undefined {
+  const model = models.length === 1 ? models[0]!.name : '';
+  const refusals = models.map(({ scheduler }) => scheduler.refusal(client));
+  const [first] = refusals;
+  if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) return { model, ...first };
+  const lateMs = nowMs + wait.answerMs(nowMs, models) - deadlineMs;
+  return lateMs > 0 ? { model, reason: 'late', fault: lateFault(lateMs) } : undefined;
 }

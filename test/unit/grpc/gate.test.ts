@@ -17,6 +17,7 @@ import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { transportOptions } from '../../support/transport.js';
+import { ExpectedWait } from '../../../src/serving/expected-wait.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const { ScoreActions, GetModel } = contract.energy;
@@ -26,6 +27,7 @@ describe('the gate', () => {
   const full = new Set<string>();
   const asked: string[] = [];
   let names = ['one'];
+  let drainEstimateMs = 0;
   let read = 0;
   const metrics = createMetrics(() => []);
   let server: Server;
@@ -37,7 +39,9 @@ describe('the gate', () => {
       get models() {
         return names.map((name) => ({
           name,
+          pace: { meanMs: 10 },
           scheduler: {
+            drainEstimateMs,
             refusal(caller: string) {
               asked.push(caller);
               if (!full.has(name)) return undefined;
@@ -48,9 +52,10 @@ describe('the gate', () => {
       },
     } as unknown as GateParts['models'];
     const callers: Callers = new WeakMap();
+    const wait = new ExpectedWait();
     const log = pino({ enabled: false });
     server = createGrpcServer(OPTIONS, [
-      gate({ rules: ruleOf, tokens: undefined, callers, models, metrics, log }),
+      gate({ rules: ruleOf, tokens: undefined, callers, models, wait, metrics, log }),
     ]);
     const requestDeserialize = (bytes: Buffer): Buffer => {
       read++;
@@ -76,16 +81,23 @@ describe('the gate', () => {
   });
   beforeEach(() => {
     names = ['one'];
+    drainEstimateMs = 0;
     full.clear();
     read = 0;
     metrics.rejections.reset();
   });
 
-  const send = (method: string, by = client, bytes = 100_000): Promise<ServiceError | undefined> =>
+  const send = (
+    method: string,
+    by = client,
+    bytes = 100_000,
+    timeoutMs?: number,
+  ): Promise<ServiceError | undefined> =>
     new Promise((resolve) => {
       const same = (bytes: Buffer): Buffer => bytes;
       const end = (error: ServiceError | null): void => resolve(error ?? undefined);
-      by.makeUnaryRequest(method, same, same, Buffer.alloc(bytes), new Metadata(), {}, end);
+      const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+      by.makeUnaryRequest(method, same, same, Buffer.alloc(bytes), new Metadata(), options, end);
     });
   const rejected = async (): Promise<object[]> =>
     (await metrics.rejections.get()).values.map(({ labels, value }) => ({ ...labels, value }));
@@ -104,6 +116,21 @@ describe('the gate', () => {
     assert.match(error.details, /too many requests are waiting/);
     assert.equal(read, 0);
     assert.deepEqual(await rejected(), [{ model: 'one', reason: 'queue_full', value: 1 }]);
+  });
+
+  test('what would be answered after its deadline is refused unread, and told when to come again', async () => {
+    drainEstimateMs = 5_000;
+    assert.equal(await send(ScoreActions.path), undefined); // without a deadline
+    const { code, details, metadata } = (await send(ScoreActions.path, client, 100_000, 1_000))!;
+    assert.equal(code, Code.RESOURCE_EXHAUSTED);
+    assert.match(details, /after the deadline/);
+    const retryMs = Number(metadata.get('grpc-retry-pushback-ms')[0]);
+    assert.ok(retryMs > 4_000 && retryMs <= 4_020, String(retryMs)); // 5000 + its own 10 less what is left
+    assert.equal(read, 1);
+    assert.deepEqual(await rejected(), [{ model: 'one', reason: 'late', value: 1 }]);
+    assert.equal(await send(ScoreActions.path, client, 100_000, 30_000), undefined);
+    drainEstimateMs = 0; // an idle engine takes what comes
+    assert.equal(await send(ScoreActions.path, client, 100_000, 30_000), undefined);
   });
 
   test('the refusal does not wait for a message', async () => {

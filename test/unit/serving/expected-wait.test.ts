@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ExpectedWait, Pace } from '../../../src/serving/expected-wait.js';
+import type { ServedModel } from '../../../src/serving/served-model.js';
+
+function model(drainEstimateMs: number, meanMs: number): Pick<ServedModel, 'scheduler' | 'pace'> {
+  return { scheduler: { drainEstimateMs }, pace: { meanMs } } as Pick<ServedModel, 'scheduler' | 'pace'>;
+}
+
+describe('the expected wait', () => {
+  it('is what waits, what is pledged and what is asked, on the soonest model', () => {
+    const wait = new ExpectedWait();
+    assert.equal(wait.answerMs(0, []), 0);
+    assert.equal(wait.answerMs(0, [model(0, 10)]), 0); // idle: it takes whatever comes
+    assert.equal(wait.answerMs(0, [model(30, 10)]), 40);
+    const first = wait.pledge(0);
+    wait.pledge(0);
+    assert.equal(wait.answerMs(1, [model(30, 10)]), 60);
+    assert.equal(wait.answerMs(1, [model(30, 10), model(0, 5)]), 15);
+    first.end();
+    first.end();
+    assert.equal(wait.answerMs(1, [model(30, 10)]), 50);
+  });
+
+  it('counts a pledge until it has arrived, and then how long that took', () => {
+    const wait = new ExpectedWait();
+    const pledge = wait.pledge(100);
+    pledge.arrived(150);
+    pledge.end();
+    assert.equal(wait.answerMs(200, [model(5, 10)]), 60); // 50 to arrive, during which 5 pass, and 10
+  });
+
+  it('forgets pledges of those on slow links', () => {
+    const wait = new ExpectedWait();
+    for (let i = 0; i < 100; i++) wait.pledge(0);
+    assert.equal(wait.answerMs(250, [model(1, 10)]), 1011);
+    assert.equal(wait.answerMs(251, [model(1, 10)]), 11);
+  });
+
+  it('follows a pace that changes', () => {
+    const pace = new Pace();
+    assert.equal(pace.meanMs, 0);
+    pace.record(100, 10);
+    assert.equal(pace.meanMs, 10);
+    for (let i = 0; i < 100; i++) pace.record(40, 2);
+    assert.ok(Math.abs(pace.meanMs - 20) < 0.1);
+  });
+});
