@@ -8,6 +8,7 @@ import { clientCommand } from './client.js';
 import { doctorCommand } from './doctor.js';
 import { evaluateCommand } from './evaluate.js';
 import { exportCommand } from './export.js';
+import { gradientsCommand } from './gradients.js';
 import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { scoreCommand } from './score.js';
@@ -19,6 +20,7 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
   inspectCommand,
   scoreCommand,
   exportCommand,
+  gradientsCommand,
   serveCommand,
   clientCommand,
   calibrateCommand,

@@ -43,9 +43,16 @@ export interface ScoreData {
   readActions(start: number, end: number): Promise<ActionBatch>;
 }
 
-/** Checks the layout of `file` against the card. Errors name the key, what was found and what was wanted. */
-export async function openScoreData(file: TensorFile, card: ModelCard): Promise<ScoreData> {
-  checkKeys(file);
+/**
+ * Checks the layout of `file` against the card; keys of `others` belong to the caller. Errors name the key, what was found and
+ * what was wanted.
+ */
+export async function openScoreData(
+  file: TensorFile,
+  card: ModelCard,
+  others: readonly string[] = [],
+): Promise<ScoreData> {
+  checkKeys(file, others);
   const at = (key: string): string => `${file.path}: ${key}`;
   const hidden = file.header.get('hidden')!;
   const offsets = file.header.has('offsets')
@@ -113,9 +120,10 @@ export async function openScoreData(file: TensorFile, card: ModelCard): Promise<
   };
 }
 
-function checkKeys(file: TensorFile): void {
+function checkKeys(file: TensorFile, others: readonly string[]): void {
   const keys = [...file.header.keys()];
-  const unknown = keys.find((key) => !KNOWN.includes(key) && !IGNORED.includes(key));
+  const understood = [...KNOWN, ...IGNORED, ...others];
+  const unknown = keys.find((key) => !understood.includes(key));
   if (unknown !== undefined) {
     throw invalid(`${file.path}: ${unknown}`, 'unknown key', {
       found: keys.slice(0, 20).join(', '),

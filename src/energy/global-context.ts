@@ -3,7 +3,10 @@
  * `x_t = concat(proj_hidden(c), SiLU(action_proj(a_t)), pos_emb[t])`, `r_t = MLPResNet(layers, 3h, h, 1)(x_t)`.
  * There is no attention: `attend` joins the context's vector to each step.
  */
+import type { Shape } from '../graph/dims.js';
+import type { Graph } from '../graph/graph.js';
 import { concat, expand, layerNorm, reshape, shapeOf, silu, slice } from '../graph/ops.js';
+import type { Value } from '../graph/value.js';
 import type { GlobalContextCard } from '../model/card.js';
 import type { EnergyFragments } from './fragments.js';
 import { linear, mlpResNet, runResNet } from './layers.js';
@@ -51,8 +54,10 @@ export function globalContext<L extends Linear, N extends Norm, M extends Matrix
       return concat(g, [mapped, everyStep], mapped.shape.length - 1);
     },
 
-    /** The context [1, h] beside each of its own steps [Q, 2h]; batch axes must be the same. */
-    attend(g, query, [context]) {
+    /** The context [1, h] beside each step [Q, 2h]. */
+    attend(g, steps, [context]) {
+      const batch = context!.shape.slice(0, -2);
+      const query = steps.shape.length > 2 ? steps : repeated(g, steps, context!, batch);
       const rank = query.shape.length;
       const rows = concat(g, [slice(g, shapeOf(g, query), 0, 0, rank - 1), g.integers('width', [hidden])], 0);
       const everyStep = expand(g, context!, rows, [...query.shape.slice(0, -1), hidden]);
@@ -64,4 +69,11 @@ export function globalContext<L extends Linear, N extends Norm, M extends Matrix
       return { raw: reshape(g, out[0]!, [-1]), watched: attended };
     },
   };
+}
+
+/** [Q, w] once for each context of a batch, [..., Q, w]. */
+function repeated(g: Graph, steps: Value, context: Value, batch: Shape): Value {
+  if (batch.length === 0) return steps;
+  const target = concat(g, [slice(g, shapeOf(g, context), 0, 0, batch.length), shapeOf(g, steps)], 0);
+  return expand(g, steps, target, [...batch, ...steps.shape]);
 }

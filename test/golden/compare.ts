@@ -15,6 +15,7 @@ import {
 import { startEngine } from '../../src/engine/start.js';
 import { bundleFromCheckpoint } from '../../src/model/declare.js';
 import type { ModelCard } from '../../src/model/card.js';
+import type { Weights } from '../../src/model/weights.js';
 import type { Score } from '../../src/model/energy.js';
 import { toFloat32 } from '../../src/tensor/convert.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
@@ -24,7 +25,7 @@ import { readCheckpoint, readTensors } from '../../src/weights/checkpoint.js';
 const ENERGY_TOLERANCE = 2e-5;
 const LOSS_TOLERANCE = 1e-4;
 
-interface Description {
+export interface Description {
   readonly activation: ModelCard['activation'];
   readonly energy: ModelCard['readout']['kind'];
   readonly heads?: number;
@@ -33,11 +34,16 @@ interface Description {
   readonly shapes: { readonly B: number; readonly M: number };
 }
 
-/** Largest absolute difference of each value of a case from what the vectors expect. Errors: one beyond its tolerance. */
-export async function compareCase(directory: string, name: string): Promise<Map<string, number>> {
-  const file = (part: string): string => path.join(directory, `${name}.${part}`);
-  const description = JSON.parse(readFileSync(file('json'), 'utf8')) as Description;
-  const { activation, energy, heads, tau, shapes, layer_norm_eps: layerNormEps } = description;
+export function describe(directory: string, name: string): Description {
+  return JSON.parse(readFileSync(path.join(directory, `${name}.json`), 'utf8')) as Description;
+}
+
+/** Card and weights of a case, by way of its checkpoint. */
+export async function goldenBundle(
+  directory: string,
+  name: string,
+): Promise<{ readonly card: ModelCard; readonly weights: Weights }> {
+  const { activation, energy, heads, tau, layer_norm_eps: layerNormEps } = describe(directory, name);
   const declared = {
     name,
     activation,
@@ -46,7 +52,18 @@ export async function compareCase(directory: string, name: string): Promise<Map<
     ...(heads === undefined ? {} : { heads }),
     ...(layerNormEps === undefined ? {} : { layerNormEps }),
   };
-  const model = bundleFromCheckpoint(await readCheckpoint(file('weights.pt')), declared, name);
+  return bundleFromCheckpoint(
+    await readCheckpoint(path.join(directory, `${name}.weights.pt`)),
+    declared,
+    name,
+  );
+}
+
+/** Largest absolute difference of each value of a case from what the vectors expect. Errors: one beyond its tolerance. */
+export async function compareCase(directory: string, name: string): Promise<Map<string, number>> {
+  const file = (part: string): string => path.join(directory, `${name}.${part}`);
+  const { tau, shapes } = describe(directory, name);
+  const model = await goldenBundle(directory, name);
   const inputs = await readTensors(file('inputs.safetensors'));
   const expected = await readTensors(file('expected.safetensors'));
 

@@ -123,7 +123,8 @@ def forward_values(model, card, x) -> dict[str, torch.Tensor]:
 
 def gradients(model, prefix: str, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     names, parameters = zip(*model.named_parameters())
-    return {f"{prefix}/{n}": g for n, g in zip(names, torch.autograd.grad(loss, parameters, materialize_grads=True))}
+    grads = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+    return {f"{prefix}/{n}": g for n, g in zip(names, grads)}
 
 
 def adamw_values(model, card, x) -> dict[str, torch.Tensor]:
@@ -148,6 +149,8 @@ def expected_values(card: dict, weights: dict, inputs: dict, with_gradients: boo
     values = forward_values(model, card, x)
     if with_gradients:
         values |= gradients(model, "grad", values["swap_infonce"])
+        for loss in ("explicit_infonce", "hinge", "margin_swap"):
+            values |= gradients(model, f"{loss}_grad", values[loss])
         actions = x["actions"].clone().requires_grad_(True)
         total = energies(model, card, x["hidden"], actions, x.get("pad_mask")).sum()
         values["action_grad"] = torch.autograd.grad(total, actions)[0]
@@ -193,7 +196,7 @@ def main() -> int:
     mode.add_argument("--check", type=Path, metavar="DIR", help="folder to check")
     parser.add_argument("--case", action="append", metavar="NAME", help="one of the cases; repeatable; default all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-gradients", action="store_true", help="leave out grad/, gal_grad/, action_grad, adamw")
+    parser.add_argument("--no-gradients", action="store_true", help="leave out all gradients and adamw")
     parser.add_argument("--tolerance", type=float, default=1e-9, help="absolute, for --check (default %(default)g)")
     sizes = {"batch": 5, "tokens": 12, "state-dim": 48, "steps": 8, "action-dim": 7, "negatives": 3}
     for flag, default in (sizes | {"hidden": 32, "heads": 4, "layers": 4}).items():

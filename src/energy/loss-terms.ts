@@ -1,0 +1,179 @@
+/**
+ * The losses of docs/model.md as values of a graph over the energies of a batch, so that they can be differentiated. The
+ * same equations over numbers, for reports, stand in `losses.ts` and `losses-margin.ts`; a test holds the two together.
+ */
+import type { Graph } from '../graph/graph.js';
+import { gradientsOf } from '../graph/differentiate/gradients.js';
+import {
+  abs,
+  add,
+  concat,
+  detach,
+  div,
+  logSoftmax,
+  mul,
+  relu,
+  slice,
+  sqrt,
+  sub,
+  sum,
+  unsqueeze,
+} from '../graph/ops.js';
+import type { Value } from '../graph/value.js';
+import { identity, type BatchEnergies } from './batch-energies.js';
+
+/** Sigmas of the noise that gradient alignment adds to the actions. */
+export const ALIGNMENT_SIGMAS = [0.05, 0.15, 0.3] as const;
+
+export type LossTerm =
+  /** `CE(-E / tau, arange(B))` over the matrix; on a global_context model the 2D InfoNCE. */
+  | { readonly kind: 'swap'; readonly tau: number }
+  /** Logits `-[E_pos, E_neg_1..M] / tau`, target 0. Input `negatives` [B, M, H, A]. */
+  | { readonly kind: 'explicit'; readonly tau: number; readonly negatives: number }
+  /** `mean relu(m0 + kappa ||a_neg - a||_2 + stop(E_pos) - E_neg)` over the first negative of each. Input `negatives`. */
+  | { readonly kind: 'hinge'; readonly negatives: number; readonly margin?: number; readonly kappa?: number }
+  /** `mean_off relu(E_ii - E_ij + beta mean|a_j - a_i|)` over the matrix. */
+  | { readonly kind: 'margin'; readonly beta?: number }
+  /** `-cos(-dE/da~, a - a~)`, a~ = a + noise, averaged; second order in the weights. Input `noise` [B, K, H, A]. */
+  | { readonly kind: 'alignment'; readonly noises: number };
+
+export type LossKind = LossTerm['kind'];
+export const LOSS_KINDS = ['swap', 'explicit', 'hinge', 'margin', 'alignment'] as const satisfies LossKind[];
+
+export interface LossValues {
+  /** Scalar []. */
+  readonly loss: Value;
+  /** Mean energies [] of the batch's own chunks and of what they were set against; absent for alignment. */
+  readonly positive?: Value;
+  readonly negative?: Value;
+}
+
+/** One loss. Terms over the matrix should come first in a composite: the others then take its diagonal. */
+export function lossOf(batch: BatchEnergies, term: LossTerm): LossValues {
+  switch (term.kind) {
+    case 'swap':
+      return swapLoss(batch, term.tau);
+    case 'explicit':
+      return explicitLoss(batch, term);
+    case 'hinge':
+      return hingeLoss(batch, term);
+    case 'margin':
+      return marginLoss(batch, term.beta ?? 2);
+    case 'alignment':
+      return alignmentLoss(batch, term.noises);
+  }
+}
+
+/** `sum_k weight_k loss_k`, with the losses one by one for the log. */
+export function weightedLoss(
+  batch: BatchEnergies,
+  terms: readonly { readonly term: LossTerm; readonly weight: number }[],
+): { readonly loss: Value; readonly parts: readonly LossValues[] } {
+  const { g } = batch;
+  const overMatrix = ({ kind }: LossTerm): boolean => kind === 'swap' || kind === 'margin';
+  if (terms.some(({ term }) => overMatrix(term))) batch.matrix();
+  const parts = terms.map(({ term }) => lossOf(batch, term));
+  const weighted = parts.map(({ loss }, index) => times(g, loss, terms[index]!.weight));
+  return { loss: weighted.reduce((all, next) => add(g, all, next)), parts };
+}
+
+function swapLoss(batch: BatchEnergies, tau: number): LossValues {
+  const { g, pairs } = batch;
+  const matrix = batch.matrix();
+  const own = identity(g, pairs);
+  const logs = mul(g, logSoftmax(g, times(g, matrix, -1 / tau)), own); // the rest of a row is for its softmax alone
+  return { loss: times(g, total(g, logs), -1 / pairs), ...meansOfMatrix(batch) };
+}
+
+function explicitLoss(
+  batch: BatchEnergies,
+  { tau, negatives }: Extract<LossTerm, { kind: 'explicit' }>,
+): LossValues {
+  const { g, pairs } = batch;
+  const { own, others } = batch.ownAndOthers(negativesOf(batch, negatives));
+  const logits = times(g, concat(g, [unsqueeze(g, own, [1]), others], 1), -1 / tau); // [B, 1 + M]
+  const first = slice(g, logSoftmax(g, logits), 1, 0, 1);
+  return { loss: times(g, total(g, first), -1 / pairs), ...means(g, own, others, pairs * negatives) };
+}
+
+function hingeLoss(
+  batch: BatchEnergies,
+  { negatives, margin = 1, kappa = 0.6 }: Extract<LossTerm, { kind: 'hinge' }>,
+): LossValues {
+  const { g, pairs } = batch;
+  const chunks = slice(g, negativesOf(batch, negatives), 1, 0, 1); // [B, 1, H, A]
+  const { own, others } = batch.ownAndOthers(chunks);
+  const apart = sub(g, chunks, unsqueeze(g, batch.actions, [1]));
+  const distance = sqrt(g, sum(g, mul(g, apart, apart), [1, 2, 3])); // [B]
+  const energy = sum(g, others, [1]);
+  const gap = add(g, times(g, distance, kappa), sub(g, detach(g, own), energy));
+  const wanted = relu(g, add(g, gap, number(g, margin)));
+  return { loss: times(g, total(g, wanted), 1 / pairs), ...means(g, own, others, pairs) };
+}
+
+function marginLoss(batch: BatchEnergies, beta: number): LossValues {
+  const { g, pairs, actions } = batch;
+  const matrix = batch.matrix();
+  const apart = sub(g, unsqueeze(g, actions, [0]), unsqueeze(g, actions, [1])); // [i, j] = a_j - a_i
+  const length = batch.steps * batch.card.action_dim;
+  const difference = times(g, sum(g, abs(g, apart), [2, 3]), beta / length); // [B, B]
+  const short = relu(g, add(g, sub(g, unsqueeze(g, batch.own(), [1]), matrix), difference));
+  const off = mul(g, short, offDiagonal(g, pairs));
+  return { loss: times(g, total(g, off), 1 / (pairs * (pairs - 1))), ...meansOfMatrix(batch) };
+}
+
+/**
+ * Squared lengths get this much more: a gradient of exactly zero then has cosine 0, as PyTorch's, and no infinite derivative.
+ * Far below the square of any gradient that float32 can tell from zero.
+ */
+const TINY = 1e-30;
+
+function alignmentLoss(batch: BatchEnergies, noises: number): LossValues {
+  const { g, pairs, steps, actions, card } = batch;
+  const noise = g.input('noise', 'float32', [pairs, noises, steps, card.action_dim]);
+  const noisy = add(g, unsqueeze(g, actions, [1]), noise); // a~ [B, K, H, A]
+  const energies = batch.against('noisy', noisy);
+  const [slope] = gradientsOf(g, total(g, energies), [noisy]);
+  const dot = (a: Value, b: Value): Value => sum(g, mul(g, a, b), [2, 3]); // [B, K]
+  const length = (x: Value): Value => sqrt(g, add(g, dot(x, x), number(g, TINY)));
+  // -cos(-dE/da~, a - a~) = -cos(dE/da~, noise)
+  const cosine = div(g, dot(slope!, noise), mul(g, length(slope!), length(noise)));
+  return { loss: times(g, total(g, cosine), -1 / (pairs * noises)) };
+}
+
+/** The input `negatives` [B, M, H, A], one for all terms that read it. */
+function negativesOf({ g, pairs, steps, card }: BatchEnergies, count: number): Value {
+  const known = g.inputs.find(({ name }) => name === 'negatives');
+  return known ?? g.input('negatives', 'float32', [pairs, count, steps, card.action_dim]);
+}
+
+function meansOfMatrix(batch: BatchEnergies): { positive: Value; negative: Value } {
+  const { g, pairs } = batch;
+  const matrix = batch.matrix();
+  const others = mul(g, matrix, offDiagonal(g, pairs));
+  return means(g, batch.own(), others, pairs * (pairs - 1));
+}
+
+function means(g: Graph, own: Value, others: Value, count: number): { positive: Value; negative: Value } {
+  const pairs = own.shape[0] as number;
+  return {
+    positive: times(g, total(g, own), 1 / pairs),
+    negative: times(g, total(g, others), 1 / count),
+  };
+}
+
+function offDiagonal(g: Graph, n: number): Value {
+  return sub(g, number(g, 1), identity(g, n));
+}
+
+function total(g: Graph, x: Value): Value {
+  return sum(g, x, [...x.shape.keys()]);
+}
+
+function number(g: Graph, value: number): Value {
+  return g.constant('number', [], Float32Array.of(value));
+}
+
+function times(g: Graph, x: Value, factor: number): Value {
+  return mul(g, x, number(g, factor));
+}
