@@ -1,12 +1,20 @@
-/** `action-energy export DIR -o FILE.onnx`: the model as one plain ONNX graph for other runtimes. */
+/** `action-energy export DIR -o FILE.onnx [--ranking]`: the model as one ONNX graph for other runtimes. */
 import { rename, writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { SINGLE_GRAPH_OPSET, singleGraph } from '../energy/single-graph.js';
+import { rankingGraph } from '../energy/ranking-graph.js';
+import { EXPORT_OPSET, singleGraph } from '../energy/single-graph.js';
 import { invalid } from '../errors.js';
 import { writeOnnx } from '../graph/onnx.js';
 import { loadBundle } from '../model/bundle.js';
 import { MAX_CHUNK_STEPS } from '../model/card.js';
 import { formatCount, printJson } from './output.js';
+
+interface ExportFlags {
+  readonly output: string;
+  readonly chunk?: number;
+  readonly ranking?: true;
+  readonly json?: true;
+}
 
 export function exportCommand(): Command {
   return new Command('export')
@@ -16,29 +24,36 @@ export function exportCommand(): Command {
     .argument('<directory>', 'model bundle')
     .requiredOption('-o, --output <file>', 'file to write, FILE.onnx')
     .option('--chunk <steps>', 'steps (H) of a chunk, where the card does not fix them', chunkFlag)
+    .option(
+      '--ranking',
+      'one context against N candidates, encoded once: hidden [S,D], actions [N,H,A], pad_mask [S] -> energy [N], steps [N,H]',
+    )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
       '\nThe mask is True where a token is ignored. Dropout is off, readout and pooling are those of the card.' +
+        '\nThe plain graph is the model term by term and wants a context for every chunk; to rank N chunks of one' +
+        '\ncontext with it costs N times the encoding. The ranking graph encodes once. A global_context model takes' +
+        '\nhidden [B,D] ([D] to rank) and no mask.' +
         '\nExample: action-energy export models/tiny-reach -o tiny-reach.onnx',
     )
-    .action(async (directory: string, options: { output: string; chunk?: number; json?: true }) => {
+    .action(async (directory: string, options: ExportFlags) => {
       const { card, weights, digest } = await loadBundle(directory);
       const steps = stepsOf(card.chunk, options.chunk);
-      const graph = singleGraph(card, weights, steps);
+      const graph = (options.ranking ? rankingGraph : singleGraph)(card, weights, steps);
       const bytes = writeOnnx(graph, {
-        opset: SINGLE_GRAPH_OPSET,
+        opset: EXPORT_OPSET,
         doc: `Energy model ${card.name}; lower energy fits better`,
         properties: { weights_sha256: digest, card: JSON.stringify(card) },
       });
       await writeFile(`${options.output}.partial`, bytes);
       await rename(`${options.output}.partial`, options.output);
       if (options.json) {
-        printJson({ output: options.output, bytes: bytes.length, opset: SINGLE_GRAPH_OPSET, steps, digest });
+        printJson({ output: options.output, bytes: bytes.length, opset: EXPORT_OPSET, steps, digest });
         return;
       }
       process.stdout.write(
-        `${options.output}  ${formatCount(bytes.length)} bytes, opset ${SINGLE_GRAPH_OPSET}, H ${steps}, ` +
+        `${options.output}  ${formatCount(bytes.length)} bytes, opset ${EXPORT_OPSET}, H ${steps}, ` +
           `inputs ${graph.inputs.map(({ name }) => name).join(', ')}\n`,
       );
     });

@@ -12,11 +12,12 @@
  * queries, 1 / (1 - p) for a kept one, in the shape of the chunks with h in place of A.
  */
 import type { Graph } from '../graph/graph.js';
-import { concat, mul, reshape, slice, sum, unsqueeze, where } from '../graph/ops.js';
+import { concat, mul, reshape, slice, sum, unsqueeze } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
 import { energyFragments } from './architectures.js';
+import { maskBias } from './cross-attention.js';
 import type { EnergyFragments } from './fragments.js';
 import { InputParameters } from './input-parameters.js';
 import { pooled, stepEnergies } from './readout-graph.js';
@@ -64,7 +65,8 @@ export class BatchEnergies {
     if (card.architecture === 'cross_attention') {
       const hidden = tokenInput(g, 'hidden', dtype, [pairs, 'S', state_dim]);
       this.context = this.encoded(hidden);
-      this.maskBias = maskBias(g, g.input('pad_mask', 'bool', [pairs, 'S']));
+      const bias = maskBias(g, g.input('pad_mask', 'bool', [pairs, 'S']));
+      this.maskBias = unsqueeze(g, bias, [1, 2]); // as it is added to logits [B, heads, Q, S]
     } else {
       this.context = this.encoded(unsqueeze(g, tokenInput(g, 'hidden', dtype, [pairs, state_dim]), [1]));
     }
@@ -140,12 +142,6 @@ export class BatchEnergies {
     const raw = reshape(g, this.fragments.head(g, attended).raw, shape);
     return pooled(g, card, stepEnergies(g, card, raw));
   }
-}
-
-/** 0 where a token is visible, -inf where it is ignored, as it is added to logits [B, heads, Q, S]. */
-function maskBias(g: Graph, padMask: Value): Value {
-  const [ignored, seen] = [-Infinity, 0].map((value) => g.constant('bias', [1], Float32Array.of(value)));
-  return unsqueeze(g, where(g, padMask, ignored!, seen!), [1, 2]);
 }
 
 /** [n, n]. */

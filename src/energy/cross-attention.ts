@@ -11,7 +11,7 @@
  * the positions and the 1/sqrt(h/heads) of the attention.
  */
 import type { Graph } from '../graph/graph.js';
-import { add, matmul, mul, reshape, softmax, transpose } from '../graph/ops.js';
+import { add, matmul, mul, reshape, softmax, transpose, where } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { CrossAttentionCard } from '../model/card.js';
 import type { EnergyFragments } from './fragments.js';
@@ -111,4 +111,10 @@ function exchange(g: Graph, x: Value, one: number, other: number): Value {
   const perm = [...x.shape.keys()];
   [perm[one], perm[other]] = [other, one];
   return transpose(g, x, perm);
+}
+
+/** What is added to the logits of an attention: 0 where a token is visible, -inf where it is ignored; in the mask's shape. */
+export function maskBias(g: Graph, padMask: Value): Value {
+  const [ignored, seen] = [-Infinity, 0].map((value) => g.constant('bias', [1], Float32Array.of(value)));
+  return where(g, padMask, ignored!, seen!);
 }

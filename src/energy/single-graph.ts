@@ -27,8 +27,8 @@ import { positionalEncoding } from './positions.js';
 import { pooled, stepEnergies } from './readout-graph.js';
 import { StoredParameters } from './stored-parameters.js';
 
-/** Newest operator set that this graph needs: widely read, older than the engine's own. */
-export const SINGLE_GRAPH_OPSET = 18;
+/** Newest operator set that exported graphs need: widely read, older than the engine's own. */
+export const EXPORT_OPSET = 18;
 
 /**
  * Inputs `hidden` float32 [B,S,D] ([B,D] for global_context, and then no mask), `actions` float32 [B,H,A], `pad_mask`
