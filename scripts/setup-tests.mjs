@@ -7,8 +7,8 @@
 import process from 'node:process';
 import { ensurePackages, quiet, retry, run } from './python-venv.mjs';
 
-/** chromium's Vulkan driver stands in for a GPU; strace sees what our processes send and write. */
-const DEBIAN_PACKAGES = ['chromium', 'libvulkan1', 'strace'];
+/** chromium's Vulkan driver stands in for a GPU; strace sees what our processes send and write; dashboards meet Prometheus. */
+const DEBIAN_PACKAGES = ['chromium', 'libvulkan1', 'strace', 'prometheus'];
 
 async function python() {
   const modules = 'torch, numpy, safetensors';
@@ -32,7 +32,7 @@ async function debian() {
 
 const parts = [
   ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
-  ['chromium, libvulkan1 and strace (Debian, as root): the WebGPU test and that of silence', await debian()],
+  ['Debian packages (as root): the tests of WebGPU, of silence, of dashboards and alerts', await debian()],
 ];
 for (const [what, there] of parts) {
   if (!there) process.stderr.write(`\n*** NOT INSTALLED, its test will be skipped: ${what} ***\n\n`);

@@ -1,0 +1,49 @@
+/** Load in which every kind of call occurs, answered and refused ones, so that every series of the metrics has values. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EnergyClient } from '../../src/client/energy-client.js';
+import { contract } from '../../src/wire/contract.js';
+import { bundledRequests } from './load.js';
+import { call, openClient } from './service.js';
+
+const { ScoreActions, DropContext } = contract.energy;
+const { SelectAction, ReportOutcome } = contract.selection;
+/** A control loop of 20 Hz. */
+const PERIOD_MS = 50;
+
+/** One robot for `durationMs`: it keeps its context, loses it now and then, selects and reports. */
+export async function everyKindOfCall(
+  client: EnergyClient,
+  address: string,
+  durationMs: number,
+): Promise<void> {
+  const raw = openClient(address);
+  const requests = await bundledRequests(client, 16);
+  const endMs = performance.now() + durationMs;
+  try {
+    for (let i = 0; performance.now() < endMs; i++) {
+      const { context } = await call(raw, ScoreActions, {
+        ...requests.score(i),
+        options: { executedIndex: i % 16, keepContext: {} },
+      });
+      const { contextId } = context!;
+      await call(raw, ScoreActions, requests.score(i, contextId), { timeoutMs: 1_000 });
+      if (i % 4 === 0) {
+        await call(raw, DropContext, { contextId });
+        await call(raw, ScoreActions, requests.score(i, contextId)).catch(() => undefined);
+      }
+      const selected = await call(raw, SelectAction, {
+        ...requests.score(i),
+        baselineIndex: 0,
+        episodeId: String(i),
+      });
+      await call(raw, ReportOutcome, {
+        requestId: selected.requestId,
+        success: i % 2 === 0,
+        baselineCost: 0.5,
+      });
+      await delay(PERIOD_MS);
+    }
+  } finally {
+    raw.close();
+  }
+}
