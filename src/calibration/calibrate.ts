@@ -9,6 +9,8 @@ import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
 import { energyLandscape } from './report/plots.js';
 import { actionUnits, planNegatives } from './data/negatives.js';
+import type { Observations } from './observations.js';
+import { compareInt8 } from './report/precision.js';
 import type { Report } from './report/report-schema.js';
 import { CALIBRATION_FORMAT, type Calibration } from './calibration-schema.js';
 import { splitRows, type Split } from './data/split.js';
@@ -17,6 +19,8 @@ export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, nearDuplicate: 0.1 } as 
 
 export interface CalibrateOptions {
   readonly engine: Engine;
+  /** The same model in 8 bits: what that costs is then measured on the report's rows. */
+  readonly int8?: Engine;
   readonly card: ModelCard;
   /** Hex sha256 of the weights that the engine runs. */
   readonly weightsDigest: string;
@@ -39,7 +43,16 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
   const fitted = await collect(data, split.fit, collecting);
   const fit = fitCalibration(fitted, { cardTau: card.tau, episodeSteps: data.step });
-  const report = await reportOn(split.heldOut, fit, collecting, options);
+  const heldOut = await collect(data, split.heldOut, collecting);
+  const report = await reportOn(heldOut, fit, collecting, options);
+  const { int8 } = options;
+  const compared =
+    int8 &&
+    compareInt8(
+      heldOut,
+      await collect(data, split.heldOut, { ...collecting, engine: int8, onRows: () => undefined }),
+      fit,
+    );
   const content = {
     format: CALIBRATION_FORMAT,
     created: now().toISOString(),
@@ -61,6 +74,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
     better: fit.better,
     scores: fit.scores,
     report,
+    ...(compared && { int8: compared }),
   } as const;
   return { ...content, version: contentVersion(content) };
 }
@@ -79,7 +93,7 @@ export async function evaluateCalibration(
   const rows = Int32Array.from({ length: data.rows }, (_, row) => row);
   const batch = Math.min(options.batch ?? CALIBRATE_DEFAULTS.batch, data.rows);
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
-  return reportOn(rows, calibration, collecting, options);
+  return reportOn(await collect(data, rows, collecting), calibration, collecting, options);
 }
 
 async function preparePass(options: CalibrateOptions): Promise<Omit<CollectOptions, 'batch' | 'clusters'>> {
@@ -98,13 +112,12 @@ async function preparePass(options: CalibrateOptions): Promise<Omit<CollectOptio
 }
 
 async function reportOn(
-  rows: Int32Array,
+  observations: Observations,
   fit: Fit,
   collecting: CollectOptions,
   { engine, card, data }: CalibrateOptions,
 ): Promise<Report> {
   const { units, plan } = collecting;
-  const observations = await collect(data, rows, collecting);
   const example = observations.rows[0]!;
   const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
   return evaluate(observations, fit, { card, plan, landscape });

@@ -1,5 +1,6 @@
 /** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
 import { z } from 'zod';
+import { int8Schema } from './report/precision.js';
 import { figureSchema, reportSchema } from './report/report-schema.js';
 
 export const CALIBRATION_FORMAT = 'action-energy/calibration/2';
@@ -66,5 +67,7 @@ export const calibrationSchema = z.strictObject({
   better: z.enum(['readout', 'logit']),
   scores: z.strictObject({ readout: scoreFitSchema, logit: scoreFitSchema }),
   report: reportSchema,
+  /** What int8 costs on the report's rows, where it was measured. */
+  int8: int8Schema.optional(),
 });
 export type Calibration = z.infer<typeof calibrationSchema>;

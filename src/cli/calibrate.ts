@@ -2,15 +2,20 @@
 import path from 'node:path';
 import { Command } from 'commander';
 import { calibrate } from '../calibration/calibrate.js';
+import { int8Objection } from '../calibration/report/precision.js';
+import { startEngine } from '../engine/start.js';
 import { examine } from '../calibration/doctor/examine.js';
 import { renderPage } from '../calibration/report/html/page.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
+import type { ModelCard } from '../model/card.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
-import { summaryText } from '../calibration/report/tables.js';
+import { figure, summaryText } from '../calibration/report/tables.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
 
 interface CalibrateFlags extends PassFlags {
   readonly out?: string;
+  readonly int8: boolean;
 }
 
 export function calibrateCommand(): Command {
@@ -21,18 +26,24 @@ export function calibrateCommand(): Command {
     .argument('<model>', 'model bundle')
     .argument('<data...>', 'safetensors, .npz or .pt; several files are shards of one data set')
     .option('-o, --out <file>', 'write calibration.json here instead of into the bundle')
+    .option('--no-int8', 'do not measure what --precision int8 would cost')
     .option('--html <file>', 'where to write the page (default: calibration.html beside calibration.json)');
   return passFlags(command).action(async (directory: string, files: string[], flags: CalibrateFlags) => {
     await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
       const { card, weights, digest } = bundle;
       const quiet = flags.json === true;
+      const { provider, precision } = engine.info;
+      const int8 =
+        flags.int8 && provider === 'cpu' && precision === 'float32'
+          ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
+          : undefined;
+      const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
       const calibration = await withProgress(
         data!.rows,
         quiet,
-        (onRows) =>
-          calibrate({ ...passOptions(flags), engine, card, weightsDigest: digest, data: data!, onRows }),
+        (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
         `${flags.out ?? directory} is as it was`,
-      );
+      ).finally(() => int8?.close());
       const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed });
       const page = renderPage({
         ...calibration,
@@ -50,7 +61,7 @@ export function calibrateCommand(): Command {
         const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
         const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
         process.stdout.write(
-          `${summaryText(calibration)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n`,
+          `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n`,
         );
       }
     });
@@ -64,4 +75,16 @@ export function passOptions({ batch, seed, nearDuplicate }: PassFlags): {
   nearDuplicate: number;
 } {
   return { batch, seed, nearDuplicate };
+}
+
+/** Two lines for the terminal: what int8 costs on these data, and whether `serve --precision auto` takes it. */
+function int8Text({ int8 }: Calibration, { int8_agreement: bound }: ModelCard): string {
+  if (int8 === undefined) return '';
+  const objection = int8Objection(int8, bound);
+  return [
+    `int8: same best chunk ${figure(int8.same_best)}; ${figure(int8.same_decided)} of the ${int8.decided_rows} rows with a`,
+    `  margin above its error; rank correlation ${figure(int8.spearman)}, loss ${figure(int8.loss_increase)} higher.`,
+    `  serve --precision auto ${objection === undefined ? 'takes int8' : `stays with float32: ${objection}`}.`,
+    '',
+  ].join('\n');
 }

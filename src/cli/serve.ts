@@ -10,7 +10,9 @@ import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
 import { startEngine } from '../engine/start.js';
 import { Fault, invalid, toFault } from '../errors.js';
-import { loadBundle } from '../model/bundle.js';
+import { int8Objection } from '../calibration/report/precision.js';
+import { loadCalibration } from '../calibration/store.js';
+import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import { serverCredentials } from '../grpc/transport/credentials.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import type { EngineStarter } from '../serving/served-model.js';
@@ -83,14 +85,39 @@ function withBundles(given: ReturnType<typeof configFlags>, bundles: readonly st
   return { ...given, flags: { ...given.flags, model: [...(before ?? []), ...model] } };
 }
 
-function engineStarter({ provider, threads, precision, deviceId }: Config['engine']): EngineStarter {
+function engineStarter(
+  { provider, threads, precision, deviceId }: Config['engine'],
+  log: Logger,
+): EngineStarter {
   const options = {
     provider,
     threads: threads ?? availableParallelism(),
-    precision,
     ...(deviceId === undefined ? {} : { deviceId }),
   };
-  return (bundle) => startEngine(bundle, options);
+  return async (bundle) => {
+    if (precision !== 'auto') return startEngine(bundle, { ...options, precision });
+    const exact = await startEngine(bundle, { ...options, precision: 'float32' });
+    const objection =
+      exact.info.provider === 'cpu'
+        ? await objectionToInt8(bundle)
+        : `int8 is for CPUs, not ${exact.info.provider}`;
+    const chosen = { model: bundle.card.name, precision: objection === undefined ? 'int8' : 'float32' };
+    log.info({ ...chosen, ...(objection !== undefined && { because: objection }) }, 'precision chosen');
+    if (objection !== undefined) return exact;
+    await exact.close();
+    return startEngine(bundle, { ...options, precision: 'int8' });
+  };
+}
+
+async function objectionToInt8({ directory, digest, card }: ModelBundle): Promise<string | undefined> {
+  try {
+    const calibration = await loadCalibration(directory, digest);
+    return calibration === undefined
+      ? 'there is no calibration'
+      : int8Objection(calibration.int8, card.int8_agreement);
+  } catch (error) {
+    return toFault(error).message;
+  }
 }
 
 /** Everything that starting would read; all problems in one fault. */
@@ -125,7 +152,7 @@ async function checkFiles(config: Config): Promise<void> {
 /** Serves until a signal or a failed engine ends it; resolves never otherwise. */
 async function serve(config: Config, log: Logger): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-  const server = await startServer(config, { log, startEngine: engineStarter(config.engine) });
+  const server = await startServer(config, { log, startEngine: engineStarter(config.engine, log) });
   const stopping = new Stopping(server, log);
   process.on('SIGTERM', () => stopping.stop(config.lifecycle.drainMs, 0));
   process.on('SIGINT', () => stopping.stop(config.lifecycle.drainMs, 0));

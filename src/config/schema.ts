@@ -63,9 +63,14 @@ const engine = z.strictObject({
     .optional()
     .meta(meta('threads', 'CPU threads of each engine. Default: the cores of the machine')),
   precision: z
-    .enum(['float32', 'int8'])
+    .enum(['float32', 'int8', 'auto'])
     .default('float32')
-    .meta(meta('precision', 'Arithmetic of the encoder; int8 is faster and less exact')),
+    .meta(
+      meta(
+        'precision',
+        'Arithmetic of the encoder; int8 is faster and less exact, auto takes it on a CPU where the calibration has measured that it chooses the same',
+      ),
+    ),
   deviceId: z.int().min(0).optional().meta(meta('device-id', 'Which GPU, counted from 0')),
 });
 

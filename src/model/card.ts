@@ -75,6 +75,8 @@ const common = {
   /** InfoNCE temperature of training; calibration may replace it. */
   tau: positive,
   actions: actionConventionsSchema,
+  /** `--precision auto` serves int8 when at least this share of clear best candidates stays the same in it. */
+  int8_agreement: z.number().min(0).max(1).default(0.99),
   /** What True means in the masks that come with contexts: ignore this token (PyTorch's way), or see it (JAX's). */
   mask_polarity: maskPolaritySchema,
   provenance: provenanceSchema.optional(),

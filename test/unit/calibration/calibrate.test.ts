@@ -13,6 +13,7 @@ import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
 import { weightedMean } from '../../../src/calibration/metrics/weighted.js';
 import { renderPage } from '../../../src/calibration/report/html/page.js';
 import { calibrationSchema, type Calibration } from '../../../src/calibration/calibration-schema.js';
+import { int8Objection } from '../../../src/calibration/report/precision.js';
 import { summaryText } from '../../../src/calibration/report/tables.js';
 import { float32Tensor } from '../../../src/tensor/tensor.js';
 import { fakeEngine, type FakeEngine } from './fake-engine.js';
@@ -111,6 +112,25 @@ describe('calibrate', () => {
       const found = steps.reduce((sum, value) => sum + value, 0) / STEPS;
       assert.ok(Math.abs(found - wanted) < 1e-5, `row ${kept.rows[i]}: ${found} is not ${wanted}`);
     });
+  });
+
+  it('measures what int8 costs on the rows of the report, and says whether it chooses the same', async () => {
+    const data = await syntheticData(310);
+    const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST, data };
+    const { int8: equal, report } = await calibrate({ ...options, int8: engineFor() });
+    assert.deepEqual([equal!.same_best.value, equal!.error, equal!.spearman.value], [1, 0, 1]);
+    assert.equal(equal!.rows, report.rows);
+    assert.equal(int8Objection(equal, 0.99), undefined);
+    assert.match(int8Objection({ ...equal!, decided_rows: 20 }, 0.99)!, /20 rows decide/);
+    assert.match(int8Objection(undefined, 0.99)!, /not measured/);
+    // an engine that turns the energies round chooses the worst chunk
+    const { int8: reversed } = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, -3) });
+    assert.ok(reversed!.same_best.value! < 0.1 && reversed!.spearman.value! < -0.9);
+    assert.ok(reversed!.loss_increase.low! > 0);
+    assert.notEqual(int8Objection(reversed, 0.99), undefined);
+    // a little noise: few rows change, and those whose margin exceeds the error do not
+    const noisy = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, 2.97) });
+    assert.ok(noisy.int8!.error > 0 && noisy.int8!.same_decided.value === 1);
   });
 
   it('p-values of held-out experts keep their level', async () => {
