@@ -300,6 +300,31 @@ const selection = z.strictObject({
     ),
 });
 
+const recording = z.strictObject({
+  directory: path
+    .optional()
+    .meta(
+      meta(
+        'record',
+        'Folder in which a share of the decisions of SelectAction is kept with what was executed and its outcome, in the layout of calibration data. Default: nothing is recorded',
+      ),
+    ),
+  share: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.05)
+    .meta(
+      meta(
+        'record-share',
+        'Share of the episodes (requests without an episode_id: of the requests) that is recorded',
+      ),
+    ),
+  maxBytes: size
+    .default(10 * 1024 * MIB)
+    .meta(meta('record-bytes', 'Most that the folder may hold; when it is full nothing is recorded')),
+});
+
 const calibration = z.strictObject({
   directory: path
     .optional()
@@ -351,6 +376,7 @@ export const configSchema = z.strictObject({
   contexts: section(contexts, 'Kept contexts'),
   quality: section(quality, 'Live quality'),
   selection: section(selection, 'Selection'),
+  recording: section(recording, 'Recording'),
   calibration: section(calibration, 'Calibration'),
   lifecycle: section(lifecycle, 'Lifecycle'),
   metrics: section(metrics, 'Metrics'),

@@ -10,7 +10,9 @@ import { hostPort } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
 import { toFault, type Fault } from '../errors.js';
 import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
-import { createMetrics } from '../metrics/metrics.js';
+import { systemClock } from '../batching/clock.js';
+import { createMetrics, type Metrics } from '../metrics/metrics.js';
+import { Recorder } from '../recording/recorder.js';
 import { contract } from '../wire/contract.js';
 import type { Callers } from './transport/call-scope.js';
 import { CallsUnderWay } from './transport/calls-under-way.js';
@@ -87,6 +89,8 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       onChange: () => updateHealth(health, states()),
     });
     const registry = models;
+    const recorder = await openRecorder(config, metrics, log);
+    if (recorder) cleanups.push(() => recorder.close());
     const metricsServer = await openMetrics(config, metrics.registry, states);
     if (metricsServer) cleanups.push(() => metricsServer.close());
 
@@ -112,6 +116,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       models: registry,
       limits,
       contexts,
+      ...(recorder && { recorder }),
       calibration: config.calibration,
       calibrating: new Set(),
     });
@@ -168,6 +173,26 @@ function openTokens(config: Config, log: Logger, cleanups: (() => void)[]): Toke
     }),
   );
   return tokens;
+}
+
+async function openRecorder(
+  { recording: { directory, share, maxBytes } }: Config,
+  metrics: Metrics,
+  log: Logger,
+): Promise<Recorder | undefined> {
+  if (directory === undefined) return undefined;
+  const recorder = await Recorder.open({
+    directory,
+    share,
+    maxBytes,
+    clock: systemClock,
+    log,
+    onRow(model, outcome) {
+      metrics.recordedRows.inc({ model, outcome });
+    },
+  });
+  log.info({ directory, share, bytes: recorder.bytes, maxBytes }, 'recording');
+  return recorder;
 }
 
 async function openMetrics(

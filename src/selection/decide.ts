@@ -4,15 +4,7 @@
  */
 import { oneHot, type Samples } from './average.js';
 import { chunkOf } from './candidates.js';
-import {
-  applyRule,
-  checkedEnergies,
-  lowest,
-  needsEnergies,
-  samplesOf,
-  type Choice,
-  type Rule,
-} from './rules.js';
+import { applyRule, checkedEnergies, needsEnergies, samplesOf, type Choice, type Rule } from './rules.js';
 
 /** Why the baseline is executed in place of what the rule would choose. */
 export type Fallback =
@@ -79,6 +71,8 @@ export interface GateAnswer {
   readonly accepted: boolean;
   readonly wanted: number;
   readonly found: number;
+  /** The candidate that it is about. */
+  readonly index: number;
 }
 
 export interface Decision extends Omit<Choice, 'origin'> {
@@ -113,10 +107,27 @@ export function plan({ rule, ungated }: Asked, terms: Terms | undefined, gateOpe
   return { kind: 'rule', rule: chosen, gate: terms.gate, why };
 }
 
-/** E[baseline] - min(E) against the margin that is wanted. */
-export function askGate(energies: Float64Array, baseline: number, wanted: number): GateAnswer {
-  const found = energies[baseline]! - energies[lowest(energies, baseline)]!;
-  return { accepted: found >= wanted, wanted, found };
+/** The calibrated gate's answer for the candidate of the lowest energy. [N] energies; only those that count are looked at. */
+export function askGate(
+  energies: Float64Array,
+  baseline: number,
+  { margin, candidates }: NonNullable<Terms['gate']>,
+): GateAnswer {
+  const places = firstPlaces(energies.length, baseline, candidates);
+  const lowestSeen = places.reduce(
+    (best, place) => (energies[place]! < energies[best]! ? place : best),
+    baseline,
+  );
+  const found = energies[baseline]! - energies[lowestSeen]!;
+  return { accepted: found >= margin, wanted: margin, found, index: lowestSeen };
+}
+
+/** The baseline and the first others, `most` in all, ascending. */
+function firstPlaces(count: number, baseline: number, most: number): number[] {
+  const all = Array.from({ length: count }, (_, place) => place);
+  if (count <= most) return all;
+  const others = all.filter((place) => place !== baseline).slice(0, Math.max(0, most - 1));
+  return [...others, baseline].sort((a, b) => a - b);
 }
 
 /**
@@ -154,9 +165,7 @@ export function decide(
     const reason = `${planned.why}${told(planned.rule, choice, samples)}, without a gate`;
     return { ...choice, rule, fallback: undefined, gate, reason };
   }
-  const seen = firstOf(samples, gate.candidates);
-  const seenEnergies = Float64Array.from(seen.places, (place) => energies[place]!);
-  const answer = askGate(seenEnergies, seen.samples.baseline, gate.margin);
+  const answer = askGate(energies, samples.baseline, gate);
   const margins = `the lowest energy lies ${figure(answer.found)} below it, the gate asks for ${figure(answer.wanted)}`;
   if (!answer.accepted) {
     return { ...keepBaseline(samples, rule, 'gate_refused', `the baseline: ${margins}`), gate: answer };
@@ -165,22 +174,22 @@ export function decide(
     const text = 'the baseline: the gate accepted, and this request is in the control arm';
     return { ...keepBaseline(samples, rule, 'control', text), gate: answer };
   }
+  const seen = firstOf(samples, gate.candidates);
+  const seenEnergies = Float64Array.from(seen.places, (place) => energies[place]!);
   const choice = placed(applyRule(planned.rule, seen.samples, seenEnergies), seen.places, samples);
   const among = seen.places.length < samples.batch.candidates ? ` of the first ${seen.places.length}` : '';
   const reason = `${planned.why}${told(planned.rule, choice, samples)}${among}; against the baseline, ${margins}`;
   return { ...choice, rule, fallback: undefined, gate: answer, reason };
 }
 
-/** The baseline and the first others, `most` in all, in the order of the candidates; and their places there. */
+/** The candidates that a gate looks at, and their places among all. */
 function firstOf(
   samples: Samples,
   most: number,
 ): { readonly samples: Samples; readonly places: readonly number[] } {
   const { batch, traits, baseline } = samples;
-  const all = Array.from({ length: batch.candidates }, (_, place) => place);
-  if (batch.candidates <= most) return { samples, places: all };
-  const others = all.filter((place) => place !== baseline).slice(0, Math.max(0, most - 1));
-  const places = [...others, baseline].sort((a, b) => a - b);
+  const places = firstPlaces(batch.candidates, baseline, most);
+  if (places.length === batch.candidates) return { samples, places };
   const length = batch.values.length / batch.candidates;
   const values = new Float32Array(places.length * length);
   for (const [i, place] of places.entries()) values.set(chunkOf(batch, place), i * length);

@@ -79,7 +79,7 @@ export function applyRule(rule: Rule, samples: Samples, energies?: Float64Array)
 }
 
 /** Index of the lowest energy; of equals the baseline, else the first. */
-export function lowest(energies: Float64Array, baseline: number): number {
+function lowest(energies: Float64Array, baseline: number): number {
   let best = baseline;
   for (const [i, energy] of energies.entries()) if (energy < energies[best]!) best = i;
   return best;

@@ -9,6 +9,7 @@ import { invalid } from '../errors.js';
 import { energiesFromRaw, rank, type Energies, type EnergyOptions, type Score } from '../model/energy.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
+import { askGate, type GateAnswer } from '../selection/decide.js';
 import type { Observed } from '../quality/live-quality.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
@@ -60,6 +61,8 @@ export interface Baseline {
   readonly rank: number;
   /** Its energy less the best one's. */
   readonly advantage: number;
+  /** Whether the best may take its place; absent: no calibrated gate holds for these energies. */
+  readonly gate?: GateAnswer;
 }
 
 export interface ScoreAnswer extends Answered {
@@ -90,31 +93,41 @@ export async function scoreRequest(
   const move = request.move && request.context.kind === 'inline';
   // actions first: with a moved context, their memory is gone
   const actions = checkedActions(parts.limits, model.card, 'candidates', request.candidates, 1, move);
-  return scoreActions(parts, model, { ...request, move }, actions, scope);
+  const context = checkedContext(parts, model, request.context, move);
+  return scoreActions(parts, model, { ...request, context, actions }, scope);
 }
 
-/** The same for candidates that were checked before. */
+/** A request whose context and candidates were checked before. */
+export interface CheckedRequest extends Omit<ScoreRequest, 'context' | 'candidates' | 'move'> {
+  readonly context: ReturnType<typeof checkedContext>;
+  readonly actions: ActionBatch;
+}
+
+/** The same from there on. */
 export async function scoreActions(
   parts: ServingParts,
   model: ServedModel,
-  request: Omit<ScoreRequest, 'candidates'>,
-  actions: ActionBatch,
+  request: CheckedRequest,
   scope: Scope,
 ): Promise<ScoreAnswer> {
+  const { actions } = request;
   const { card, calibration, quality } = model;
   const options: EnergyOptions = {
     readout: card.readout,
     pool: checkedPool('options.pool', request.pool, card, actions.steps),
     score: request.score,
   };
+  const uncalibrated =
+    request.raw || request.tau !== undefined || !isDeepStrictEqual(options.pool, card.pool);
+  const gate = uncalibrated ? undefined : gateOf(model, request.score);
   const answer = calibration.answering({
     tau: checkedTau('options.tau', request.tau, card),
-    raw: request.raw || request.tau !== undefined || !isDeepStrictEqual(options.pool, card.pool),
+    raw: uncalibrated,
     score: request.score,
     episodeStep: request.episodeStep,
   });
-  const select = checkedSelection(request, actions.candidates);
-  const context = kept(parts, request, checkedContext(parts, model, request.context, request.move));
+  const select = checkedSelection(request, actions.candidates, gate);
+  const context = kept(parts, request);
 
   const hold = quality.wants(actions.steps);
   const submitted = submitWork(
@@ -169,8 +182,7 @@ function logitsOf(
 
 function kept(
   { contexts }: Pick<ServingParts, 'contexts'>,
-  { keep }: Pick<ScoreRequest, 'keep'>,
-  context: ReturnType<typeof checkedContext>,
+  { keep, context }: Pick<CheckedRequest, 'keep' | 'context'>,
 ): ContextRef {
   if (!keep) return context;
   if (context.kind === 'inline') return { ...context, keep: { leaseMs: keep.leaseMs || contexts.leaseMs } };
@@ -184,6 +196,7 @@ function kept(
 function checkedSelection(
   { topK, baseline, known }: Pick<ScoreRequest, 'topK' | 'baseline' | 'known'>,
   candidates: number,
+  gate: ((energies: Float64Array, baseline: number) => GateAnswer) | undefined,
 ): (energies: Float64Array, order: Int32Array) => Pick<ScoreAnswer, 'ranking' | 'best' | 'baseline'> {
   if (topK > candidates) {
     throw invalid('options.top_k', 'more than there are candidates', {
@@ -204,9 +217,28 @@ function checkedSelection(
           energy: energies[baseline]!,
           rank: order.indexOf(baseline),
           advantage: energies[baseline]! - energies[best]!,
+          ...(gate && { gate: gate(energies, baseline) }),
         },
       }),
     };
+  };
+}
+
+/** The gate in force, which reported outcomes may have closed; undefined: none. */
+function gateOf(
+  { calibration, decisions }: ServedModel,
+  score: Score,
+): ((energies: Float64Array, baseline: number) => GateAnswer) | undefined {
+  const terms = calibration.choosing(score);
+  const gate = terms?.gate;
+  if (gate === undefined) return undefined;
+  const open = terms!.mayChoose && decisions.isOpen(terms!.version, gate.bound);
+  return (energies, baseline) => {
+    const answer = askGate(energies, baseline, gate);
+    const best = energies.reduce((least, energy) => Math.min(least, energy), Infinity);
+    // of more candidates than it is good for, the lowest may be one that it does not know
+    const known = energies[answer.index] === best;
+    return { ...answer, accepted: answer.accepted && open && known };
   };
 }
 

@@ -2,13 +2,18 @@
  * The choice of a chunk for a robot: what the calibration allows, energies in time, gate and rule. Bad input is an error;
  * whatever else keeps energies away leads to an answer all the same, since a control loop must go on.
  */
+import { randomInt } from 'node:crypto';
 import type { KeptContext } from '../batching/context-cache.js';
 import { systemClock } from '../batching/clock.js';
 import { deadlineFault } from '../batching/refusals.js';
 import type { Stage } from '../engine/stages.js';
 import { invalid, toFault, type Fault } from '../errors.js';
+import type { ActionBatch } from '../model/actions.js';
 import type { Score } from '../model/energy.js';
-import { actionTraits } from '../selection/candidates.js';
+import type { Recorder } from '../recording/recorder.js';
+import type { RecordedRow } from '../recording/row-file.js';
+import { actionTraits, chunkOf } from '../selection/candidates.js';
+import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import { decide, plan, type Decision, type Without } from '../selection/decide.js';
 import { applyRule, samplesOf, type Choice, type Rule } from '../selection/rules.js';
 import { checkedActions, checkedContext, checkedIndex } from './checked-inputs.js';
@@ -62,6 +67,8 @@ export async function selectAction(
   // first: with a moved context, the memory of the candidates is gone
   const actions = checkedActions(parts.limits, card, 'candidates', request.candidates, 1, move);
   checkedIndex('baseline_index', request.baseline, actions.candidates);
+  const context = checkedContext(parts, model, request.context, move);
+  const recorded = recordable(parts, model, request, context);
 
   const score = request.score ?? calibration.current?.better ?? 'readout';
   const terms = calibration.choosing(score);
@@ -70,8 +77,6 @@ export async function selectAction(
   const isControl = decisions.isControl(request.episode);
   let decision: Decision | undefined;
 
-  // what is not asked of the engine is checked all the same
-  if (planned.kind === 'baseline') checkedContext(parts, model, request.context, false);
   const scoring =
     planned.kind === 'baseline'
       ? undefined
@@ -83,7 +88,7 @@ export async function selectAction(
               : ({ source: 'executed', index: decision.index } as const);
           };
           const how = { score, raw: true, topK: 0, logits: false, known };
-          return scoreActions(parts, model, { ...request, ...how, move }, actions, inner);
+          return scoreActions(parts, model, { ...request, ...how, context, actions }, inner);
         });
   const samples = samplesOf(actions, actionTraits(card), request.baseline); // while the engine runs
   const consensus = applyRule('consensus', samples);
@@ -107,7 +112,7 @@ export async function selectAction(
     version: model.version,
     calibrationVersion: (!request.ungated && terms?.version) || '',
     timings: answer?.timings ?? noWork(scope),
-    requestId: remember(model, request, actions.candidates, decision, scope),
+    requestId: remember(model, request, actions, decision, recorded, scope),
   };
 }
 
@@ -229,22 +234,62 @@ function without(fault: Fault): Without {
   }
 }
 
-/** Keeps in mind what an outcome will be about. */
-function remember(
-  { decisions, calibration }: ServedModel,
+/** What a recording needs of the context, before its memory moves to the engine; undefined: not to be recorded. */
+interface RecordedContext {
+  readonly hidden: RecordedRow['hidden'];
+  readonly recorder: Recorder;
+}
+
+function recordable(
+  { recorder }: ServingParts,
+  { decisions, card }: ServedModel,
   { episode }: SelectRequest,
-  candidates: number,
-  { origin, index, gate, fallback }: Decision,
+  context: ReturnType<typeof checkedContext>,
+): RecordedContext | undefined {
+  if (recorder === undefined || context.kind !== 'inline') return undefined;
+  if (!recorder.wants(decisions.draw('record', episode))) return undefined;
+  const { dtype, bytes, visible } = context.encode;
+  const rowBytes = card.state_dim * BYTES_PER_ELEMENT[dtype];
+  const tokens = visible.map(([start, end]) => bytes.subarray(start * rowBytes, end * rowBytes));
+  return { hidden: { dtype, bytes: Buffer.concat(tokens) }, recorder };
+}
+
+/** Keeps in mind what an outcome will be about, and begins to record it. */
+function remember(
+  { name, decisions, calibration, card }: ServedModel,
+  { episode, episodeStep: step, task, baseline }: SelectRequest,
+  actions: ActionBatch,
+  { origin, index, chunk, gate, fallback }: Decision,
+  recorded: RecordedContext | undefined,
   { caller }: Scope,
 ): string {
   const trial = gate?.accepted !== true ? undefined : fallback === 'control' ? 'control' : 'choice';
+  const recording = recorded?.recorder.begin(name, {
+    hidden: recorded.hidden,
+    stateDim: card.state_dim,
+    perVector: card.architecture === 'global_context',
+    candidates: actions,
+    baseline,
+    executed: chunk,
+    episode: episode ?? randomInt(2 ** 47, 2 ** 48 - 1),
+    step,
+    task,
+  });
   return decisions.remember({
     owner: caller.owner,
     episode,
-    candidates,
+    candidates: actions.candidates,
     executed: origin === 'average' ? undefined : index,
     trial,
     calibrationVersion: calibration.version,
+    ...(recording && {
+      onOutcome: (outcome) => {
+        if (outcome === undefined) return recording.finish(undefined);
+        const { executed } = outcome;
+        const other = executed === undefined || executed === index ? undefined : chunkOf(actions, executed);
+        return recording.finish(1 - outcome.cost, other);
+      },
+    }),
   });
 }
 

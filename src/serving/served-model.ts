@@ -132,7 +132,10 @@ export async function startModel(name: string, directory: string, parts: ModelPa
 }
 
 /** Lets accepted work finish within `boundMs`, rejects the rest as `unavailable`, and stops the engine. */
-export async function stopModel({ scheduler, engine }: ServedModel, boundMs: number): Promise<void> {
+export async function stopModel(
+  { scheduler, engine, decisions }: ServedModel,
+  boundMs: number,
+): Promise<void> {
   let cancel = (): void => undefined;
   const bound = new Promise<void>((resolve) => {
     cancel = systemClock.setTimer(boundMs, resolve);
@@ -140,6 +143,7 @@ export async function stopModel({ scheduler, engine }: ServedModel, boundMs: num
   await Promise.race([scheduler.drain(), bound]);
   cancel();
   scheduler.close();
+  decisions.close();
   await engine.close();
 }
 

@@ -4,6 +4,7 @@ import type { Work, WorkResult } from '../batching/work.js';
 import type { Config } from '../config/schema.js';
 import { Fault } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Recorder } from '../recording/recorder.js';
 import type { ModelRegistry } from './model-registry.js';
 import type { Scope } from './scope.js';
 import type { ServedModel } from './served-model.js';
@@ -13,6 +14,8 @@ export interface ServingParts {
   readonly metrics: Metrics;
   readonly limits: Config['limits'];
   readonly contexts: Config['contexts'];
+  /** Absent: nothing is recorded. */
+  readonly recorder?: Recorder;
 }
 
 /** Where a request's time went, milliseconds. */

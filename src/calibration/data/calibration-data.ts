@@ -6,7 +6,7 @@ import { refuse } from '../../model/problems.js';
 import { toFloat32 } from '../../tensor/convert.js';
 import { byteLength, type Tensor } from '../../tensor/tensor.js';
 import type { OfflineContext } from '../../offline/score-contexts.js';
-import { openColumns, type Columns } from './columns.js';
+import { dataFiles, openColumns, type Columns } from './columns.js';
 import { shardContradictions, shardLayout, type ShardLayout } from './layout.js';
 
 export interface CalibrationData {
@@ -38,14 +38,14 @@ export interface CalibrationData {
   close(): Promise<void>;
 }
 
-/** Opens files (.safetensors, .npz, .pt) as the shards of one data set. Errors: all wrong keys of all shards together. */
+/** Opens files (.safetensors, .npz, .pt), and folders of .safetensors, as the shards of one data set. Errors: all wrong keys of all shards together. */
 export async function openCalibrationData(
   files: readonly string[],
   card: ModelCard,
 ): Promise<CalibrationData> {
   const sources: Columns[] = [];
   try {
-    for (const file of files) sources.push(await openColumns(file));
+    for (const file of await dataFiles(files)) sources.push(await openColumns(file));
     return await calibrationData(sources, card);
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));

@@ -2,8 +2,9 @@
  * A data file as named columns of rows. Safetensors are read row by row, so such files may be larger than memory; .npz
  * and .pt are read whole.
  */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { invalid } from '../../errors.js';
 import { byteLength, type DType, type Tensor } from '../../tensor/tensor.js';
 import { readTensors } from '../../weights/checkpoint.js';
 import { openSafetensors } from '../../weights/safetensors.js';
@@ -16,6 +17,27 @@ export interface Columns {
   /** Rows `start` to `end` (excluded) of the first axis; memory may be shared with the source. */
   rows(column: string, start: number, end: number): Promise<Tensor>;
   close(): Promise<void>;
+}
+
+/** The files that are meant: of a folder (a recording) its .safetensors, in the order of their names. Errors: a folder without any. */
+export async function dataFiles(paths: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const each of paths) {
+    const entry = await stat(each).catch(() => undefined); // what is not there is the reader's to refuse
+    if (entry?.isDirectory() !== true) {
+      files.push(each);
+      continue;
+    }
+    const shards = (await readdir(each)).filter((name) => name.endsWith('.safetensors')).sort();
+    if (shards.length === 0) {
+      throw invalid(each, 'a folder without data', {
+        wanted: 'files that end in .safetensors',
+        mend: 'Name the folder of one data set, or its files',
+      });
+    }
+    files.push(...shards.map((name) => path.join(each, name)));
+  }
+  return files;
 }
 
 /** Errors: those of the readers; each names the file. */

@@ -2,6 +2,9 @@
 import type { ScoreActionsRequest__Output } from '../../generated/action_energy/v1/ScoreActionsRequest.js';
 import type { ScoreActionsResponse } from '../../generated/action_energy/v1/ScoreActionsResponse.js';
 import type { ScoreOptions__Output } from '../../generated/action_energy/v1/ScoreOptions.js';
+import type { Baseline } from '../../generated/action_energy/v1/Baseline.js';
+import type { Gate } from '../../generated/action_energy/v1/Gate.js';
+import type { GateAnswer } from '../../selection/decide.js';
 import type { ModelCard } from '../../model/card.js';
 import { scoreRequest, type ScoreAnswer, type ScoreRequest } from '../../serving/scoring.js';
 import type { Scope } from '../../serving/scope.js';
@@ -79,8 +82,16 @@ function scoreMessage(
     ...(answer.logits && { logits: Array.from(answer.logits) }),
     ...(answer.kept && { context: keptMessage(answer.kept) }),
     keepRefused: answer.keepRefused,
-    ...(answer.baseline && { baseline: answer.baseline }),
+    ...(answer.baseline && { baseline: baselineMessage(answer.baseline) }),
     model: { ...answer.version, calibrationVersion: answer.calibrationVersion },
     timings: answer.timings,
   };
+}
+
+function baselineMessage({ gate, ...rest }: NonNullable<ScoreAnswer['baseline']>): Baseline {
+  return gate === undefined ? rest : { ...rest, gate: gateMessage(gate) };
+}
+
+export function gateMessage({ accepted, wanted, found }: GateAnswer): Gate {
+  return { accepted, marginWanted: wanted, marginFound: found };
 }

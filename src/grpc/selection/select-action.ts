@@ -4,7 +4,7 @@ import type { Rule as RuleMessage, Rule__Output } from '../../generated/action_e
 import type { SelectActionRequest__Output } from '../../generated/action_energy/v1/SelectActionRequest.js';
 import type { SelectActionResponse } from '../../generated/action_energy/v1/SelectActionResponse.js';
 import type { ModelCard } from '../../model/card.js';
-import type { Decision, Fallback, GateAnswer } from '../../selection/decide.js';
+import type { Decision, Fallback } from '../../selection/decide.js';
 import type { Rule } from '../../selection/rules.js';
 import type { Scope } from '../../serving/scope.js';
 import * as serving from '../../serving/selecting.js';
@@ -13,7 +13,7 @@ import type { Parsed } from '../../wire/request.js';
 import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeInline, decodeScore } from '../energy/inputs-message.js';
 import { keptMessage } from '../energy/kept-contexts.js';
-import type { Gate } from '../../generated/action_energy/v1/Gate.js';
+import { gateMessage } from '../energy/score-actions.js';
 
 /** Errors: everything that the contract says of a wrong request. A model without room is no error here. */
 export async function selectAction(
@@ -119,8 +119,4 @@ function answerMessage(answer: serving.SelectAnswer): SelectActionResponse {
     timings: answer.timings,
     requestId: answer.requestId,
   };
-}
-
-export function gateMessage({ accepted, wanted, found }: GateAnswer): Gate {
-  return { accepted, marginWanted: wanted, marginFound: found };
 }

@@ -37,4 +37,12 @@ export const SELECTION = {
     panel: { row: 'verdict', title: 'Evidence against the gate', show: 'value' },
     read: ({ gate }: ModelSample) => (gate === undefined ? [] : [[{}, gate.evidence]]),
   },
+  recordedRows: {
+    type: 'counter',
+    name: 'action_energy_recorded_rows_total',
+    unit: 'count',
+    labels: ['model', 'outcome'],
+    help: 'Decisions that were to be recorded: recorded, no_outcome (nobody reported), full (take shards away, or raise --record-bytes), busy (a slow disk), failed (read the log)',
+    panel: { row: 'verdict', title: 'Decisions recorded', show: 'rate', by: ['outcome'] },
+  },
 } as const satisfies Catalogue;
