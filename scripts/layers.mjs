@@ -21,6 +21,7 @@ export const LAYERS = [
   'calibration',
   'importing', // scores with the settings that it doubts
   'quality',
+  'recording',
   'config', // knows the defaults of those above
   'metrics',
   'serving',

@@ -1,0 +1,77 @@
+/**
+ * `npm run bench:select`: what SelectAction costs beside a ScoreActions of the same candidates, on the bundled model with a kept
+ * context, one caller. Requests of all kinds take turns, so that they meet the same machine; differences of medians.
+ */
+import { pino } from 'pino';
+import { EnergyClient } from '../src/client/energy-client.js';
+import { loadConfig } from '../src/config/load.js';
+import { startEngine } from '../src/engine/start.js';
+import { startServer } from '../src/grpc/server.js';
+import type { Rule } from '../src/generated/action_energy/v1/Rule.js';
+import { randomRequests } from '../src/client/random-requests.js';
+import { MODELS } from '../test/support/load.js';
+import { median } from './statistics.js';
+import { formatTable } from '../src/cli/output.js';
+
+const CANDIDATES = [4, 16, 64, 256];
+const RULES = [
+  'ENERGY',
+  'ENERGY_MEAN',
+  'CONSENSUS',
+  'CONSENSUS_MEAN',
+  'CONSENSUS_OF_BEST',
+] as const satisfies Rule[];
+const WARM_UP = 300;
+const ROUNDS = 300;
+
+const server = await startServer(
+  loadConfig({
+    flags: { models: MODELS, address: '127.0.0.1:0', 'metrics-address': 'none', 'quality-share': '0' },
+  }),
+  {
+    log: pino({ level: 'silent' }),
+    startEngine: (bundle) => startEngine(bundle, { provider: 'cpu', threads: 1 }),
+  },
+);
+const client = await EnergyClient.open({ address: server.addresses[0]! });
+const rows: string[][] = [];
+try {
+  const model = await client.getModel('');
+  for (const count of CANDIDATES) {
+    const shape = { tokens: 300, masked: 0, candidates: count, steps: 8, dtype: 'bfloat16' } as const;
+    const requests = randomRequests(model, shape);
+    const { context } = await client.putContext({ context: requests.context, leaseMs: 600_000 });
+    const contextId = context!.contextId;
+    const kinds: ((index: number) => Promise<unknown>)[] = [
+      (index) => client.score(requests.score(index, contextId)),
+      ...RULES.map(
+        (rule) => (index: number) =>
+          client.selectAction({ ...requests.score(index, contextId), rule, ungated: true }),
+      ),
+    ];
+    const times = kinds.map((): number[] => []);
+    for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+      for (const [kind, ask] of kinds.entries()) {
+        const startMs = performance.now();
+        await ask(round);
+        if (round >= WARM_UP) times[kind]!.push(performance.now() - startMs);
+      }
+    }
+    const [score, ...rest] = times.map(median);
+    rows.push([
+      String(count),
+      score!.toFixed(3),
+      ...rest.map((each) => `${each < score! ? '-' : '+'}${Math.abs(each - score!).toFixed(3)}`),
+    ]);
+  }
+} finally {
+  client.close();
+  await server.close();
+}
+process.stdout.write(
+  `${formatTable(
+    ['N', 'ScoreActions', ...RULES.map((rule) => rule.toLowerCase())],
+    rows,
+    rows[0]!.map(() => 'right'),
+  )}\n` + 'ScoreActions: median milliseconds; rules: median more than that\n',
+);
