@@ -13,7 +13,7 @@ import { MODELS } from '../test/support/load.js';
 import { median } from './statistics.js';
 import { formatTable } from '../src/cli/output.js';
 
-const CANDIDATES = [4, 16, 64, 256];
+const CANDIDATES = [4, 16, 64];
 const RULES = [
   'ENERGY',
   'ENERGY_MEAN',
@@ -21,8 +21,8 @@ const RULES = [
   'CONSENSUS_MEAN',
   'CONSENSUS_OF_BEST',
 ] as const satisfies Rule[];
-const WARM_UP = 300;
-const ROUNDS = 300;
+const WARM_UP = 100;
+const ROUNDS = 150;
 
 const server = await startServer(
   loadConfig({

@@ -5,20 +5,26 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { Client } from '@grpc/grpc-js';
 import { pino } from 'pino';
-import { openCalibrationData } from '../../src/calibration/data/calibration-data.js';
 import { systemClock } from '../../src/batching/clock.js';
 import type { SelectActionRequest } from '../../src/generated/action_energy/v1/SelectActionRequest.js';
 import { Recorder, type RowOutcome } from '../../src/recording/recorder.js';
 import type { RecordedRow } from '../../src/recording/row-file.js';
+import type { Tensor } from '../../src/tensor/tensor.js';
 import { floats32 } from '../../src/tensor/convert.js';
 import { contract } from '../../src/wire/contract.js';
 import { readSafetensors } from '../../src/weights/safetensors.js';
-import { goldenModel, goldenTensors, withDirectory } from '../support/bundles.js';
+import { goldenTensors, withDirectory } from '../support/bundles.js';
 import { startServerProcess } from '../support/server-process.js';
-import { call, goldenRequest, openClient, serveGolden, writeGoldenBundles } from '../support/service.js';
+import {
+  call,
+  goldenRequest,
+  openClient,
+  serveGolden,
+  until,
+  writeGoldenBundles,
+} from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
-const { card } = goldenModel(CASE);
 const { inline, candidates } = goldenRequest(CASE);
 const [N = 0, H = 0, A = 0] = candidates.shape!;
 const { SelectAction, ReportOutcome } = contract.selection;
@@ -34,6 +40,22 @@ const request = {
 async function filesIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+}
+
+/** Columns of all shards of a folder, one after the other. */
+async function shardsOf(folder: string): Promise<{ rows: number; column: (name: string) => number[] }> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();
+  const shards = await Promise.all(
+    names.map(async (name) => readSafetensors(name, await readFile(path.join(folder, name))).tensors),
+  );
+  const column = (name: string): number[] => shards.flatMap((tensors) => numbers(tensors.get(name)!));
+  return { rows: column('outcome').length, column };
+}
+
+function numbers({ dtype, bytes }: Tensor): number[] {
+  const { buffer } = Uint8Array.from(bytes); // aligned
+  if (dtype === 'float64') return [...new Float64Array(buffer)];
+  return dtype === 'int64' ? Array.from(new BigInt64Array(buffer), Number) : [...new Float32Array(buffer)];
 }
 
 /** The one data set below a recording. */
@@ -61,24 +83,21 @@ test('decisions with their outcomes are a data set that calibrate reads', () =>
 
     const folder = await dataSet(directory);
     assert.equal(path.relative(directory, folder), path.join(CASE, `n${N}-h${H}-float32-step`));
-    const data = await openCalibrationData([folder], card);
-    try {
-      assert.equal(data.rows, 3, 'those without an outcome are not there');
-      assert.deepEqual([...data.episode!], [7, 7, 8]);
-      assert.deepEqual([...data.step!], [0, 1, 2]);
-      assert.deepEqual([...data.outcome!], [1, 1, 0.25]);
-      assert.deepEqual([...(await data.actions(0))], chunk(best));
-      assert.deepEqual([...(await data.actions(2))], chunk(0), 'what was executed after all');
-      assert.deepEqual([...(await data.policyActions(1))], chunk(BASELINE));
-      const own = [...(await data.candidateChunks(0))];
-      assert.deepEqual(own.slice(0, H * A), chunk(BASELINE), "the policy's own first");
-      assert.deepEqual(own.slice(H * A, 2 * H * A), chunk(0));
-      const { hidden } = await data.context(0);
-      const sent = goldenTensors(CASE, 'inputs').get('pad_mask')!.bytes.subarray(0, inline.hidden!.shape![0]);
-      assert.equal(hidden.shape[0], sent.filter((masked) => masked === 0).length);
-    } finally {
-      await data.close();
-    }
+    const { rows, column } = await shardsOf(folder);
+    assert.equal(rows, 3, 'those without an outcome are not there');
+    assert.deepEqual(column('episode_id'), [7, 7, 8]);
+    assert.deepEqual(column('step'), [0, 1, 2]);
+    assert.deepEqual(column('outcome'), [1, 1, 0.25]);
+    const chunks = column('actions');
+    assert.deepEqual(chunks.slice(0, H * A), chunk(best));
+    assert.deepEqual(chunks.slice(2 * H * A), chunk(0), 'what was executed after all');
+    assert.deepEqual(column('policy_actions').slice(H * A, 2 * H * A), chunk(BASELINE));
+    const own = column('candidates');
+    assert.deepEqual(own.slice(0, H * A), chunk(BASELINE), "the policy's own first");
+    assert.deepEqual(own.slice(H * A, 2 * H * A), chunk(0));
+    const sent = goldenTensors(CASE, 'inputs').get('pad_mask')!.bytes.subarray(0, inline.hidden!.shape![0]);
+    const visible = sent.filter((masked) => masked === 0).length;
+    assert.deepEqual(column('offsets'), [0, visible, 2 * visible, 3 * visible]);
     const left = (await filesIn(directory)).filter((file) => !path.basename(file).startsWith('shard-'));
     assert.deepEqual(left, []);
   }));
@@ -98,7 +117,8 @@ test('killed at any moment, the folder holds whole shards', () =>
       const loops = Array.from({ length: 4 }, (_, lane) =>
         loop(client, 1000 * round + 100_000 * lane, reported),
       );
-      await new Promise((resolve) => setTimeout(resolve, 700 + 150 * round));
+      await until(() => reported.size >= 80 * (round + 1));
+      await new Promise((resolve) => setTimeout(resolve, 40 * round));
       server.child.kill('SIGKILL');
       await server.exited;
       await Promise.all(loops);
@@ -108,19 +128,16 @@ test('killed at any moment, the folder holds whole shards', () =>
         readSafetensors(file, await readFile(file));
       }
     }
-    const data = await openCalibrationData([await dataSet(recording)], card);
-    try {
-      assert.ok(data.rows >= 32, `${data.rows} rows`);
-      const episodes = [...data.episode!];
-      assert.equal(new Set(episodes).size, episodes.length, 'no decision twice');
-      assert.ok(
-        episodes.every((episode) => reported.has(episode)),
-        'each with an outcome that was reported',
-      );
-      for (let row = 0; row < data.rows; row++) assert.equal((await data.actions(row)).length, H * A);
-    } finally {
-      await data.close();
-    }
+    const { rows, column } = await shardsOf(await dataSet(recording));
+    assert.ok(rows >= 32, `${rows} rows`);
+    const episodes = column('episode_id');
+    assert.equal(new Set(episodes).size, episodes.length, 'no decision twice');
+    assert.ok(
+      episodes.every((episode) => reported.has(episode)),
+      'each with an outcome that was reported',
+    );
+    for (const [row, outcome] of column('outcome').entries()) assert.equal(outcome, 1 - (episodes[row]! % 2));
+    assert.equal(column('actions').length, rows * H * A);
   }));
 
 /** Decides and reports until the server is gone. */
