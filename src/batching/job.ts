@@ -143,5 +143,5 @@ export function abortFault(signal: AbortSignal): Fault {
 }
 
 export function abortReason(fault: Fault): RejectReason {
-  return fault.kind === 'superseded' ? 'superseded' : 'cancelled';
+  return fault.kind === 'superseded' || fault.kind === 'deadline' ? fault.kind : 'cancelled';
 }

@@ -24,7 +24,6 @@ import { ExpectedWait } from '../serving/expected-wait.js';
 import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
-import { rpcMetricsInterceptor } from './transport/rpc-metrics.js';
 import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
 import { TokenStore } from '../serving/token-store.js';
 import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
@@ -100,13 +99,11 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
         peerConnections: limits.peerConnections ?? Math.ceil(limits.connections / 2),
         rules: ruleOf,
         budget,
+        metrics,
         keepaliveTimeMs: keepalive.timeMs,
         keepaliveTimeoutMs: keepalive.timeoutMs,
       },
-      [
-        rpcMetricsInterceptor(metrics),
-        gate({ rules: ruleOf, tokens, callers, models: registry, wait: new ExpectedWait(), metrics, log }),
-      ],
+      [gate({ rules: ruleOf, tokens, callers, models: registry, wait: new ExpectedWait(), metrics, log })],
     );
     addMethods(server, {
       calls,

@@ -14,6 +14,8 @@ import type { CalibrationServiceDefinition } from '../generated/action_energy/v1
 import type { EnergyServiceDefinition } from '../generated/action_energy/v1/EnergyService.js';
 import type { SelectionServiceDefinition } from '../generated/action_energy/v1/SelectionService.js';
 import type { BadRequest } from '../generated/google/rpc/BadRequest.js';
+import type { ErrorInfo, ErrorInfo__Output } from '../generated/google/rpc/ErrorInfo.js';
+import type { ResourceInfo, ResourceInfo__Output } from '../generated/google/rpc/ResourceInfo.js';
 import type { RetryInfo } from '../generated/google/rpc/RetryInfo.js';
 import type { Status, Status__Output } from '../generated/google/rpc/Status.js';
 import type { BadRequest__Output } from '../generated/google/rpc/BadRequest.js';
@@ -46,6 +48,8 @@ export interface Contract {
   readonly status: MessageTypeDefinition<Status, Status__Output>;
   readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
+  readonly resourceInfo: MessageTypeDefinition<ResourceInfo, ResourceInfo__Output>;
+  readonly errorInfo: MessageTypeDefinition<ErrorInfo, ErrorInfo__Output>;
 }
 
 /** Read from disk when this module is; immutable. */
@@ -68,5 +72,7 @@ function load(): Contract {
     status: own['google.rpc.Status'] as Contract['status'],
     badRequest: own['google.rpc.BadRequest'] as Contract['badRequest'],
     retryInfo: own['google.rpc.RetryInfo'] as Contract['retryInfo'],
+    resourceInfo: own['google.rpc.ResourceInfo'] as Contract['resourceInfo'],
+    errorInfo: own['google.rpc.ErrorInfo'] as Contract['errorInfo'],
   };
 }

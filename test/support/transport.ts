@@ -1,11 +1,13 @@
 /** Options of a gRPC server without models, for tests of the transport alone. */
 import { ruleOf } from '../../src/grpc/methods.js';
 import type { TransportOptions } from '../../src/grpc/transport/transport.js';
+import { createMetrics } from '../../src/metrics/metrics.js';
 import { MemoryBudget } from '../../src/serving/memory-budget.js';
 
 export function transportOptions(overrides: Partial<TransportOptions> = {}): TransportOptions {
   return {
     rules: ruleOf,
+    metrics: createMetrics(() => []),
     budget: new MemoryBudget(1 << 30),
     messageBytes: 1 << 20,
     connections: 8,

@@ -24,6 +24,10 @@ export function monotonicDeadline(deadline: Deadline): number {
   return Number(deadline) - Date.now() + systemClock.nowMs();
 }
 
+export function isLate(call: { getDeadline(): Deadline }): boolean {
+  return Date.now() >= Number(call.getDeadline());
+}
+
 /** Errors: `internal` for a call that came past the gate. Nobody is served without a name. */
 export function callerOf(callers: Callers, metadata: Metadata): Caller {
   const caller = callers.get(metadata);

@@ -5,6 +5,7 @@
 import { Metadata, status as Code } from '@grpc/grpc-js';
 import type { Fault, FaultKind } from '../../errors.js';
 import type { Any } from '../../generated/google/protobuf/Any.js';
+import type { ResourceInfo } from '../../generated/google/rpc/ResourceInfo.js';
 import type { Status } from '../../generated/google/rpc/Status.js';
 import { contract } from '../../wire/contract.js';
 
@@ -21,6 +22,9 @@ const CODES: Readonly<Record<FaultKind, Code>> = {
   denied: Code.PERMISSION_DENIED,
   internal: Code.INTERNAL,
 };
+
+/** Of google.rpc.ErrorInfo. */
+const DOMAIN = 'action-energy';
 
 /** Statuses travel in HTTP/2 headers, which peers cap (8 KiB is usual); found values can be long. */
 const MAX_TEXT = 500;
@@ -58,7 +62,26 @@ export function publicStatus(fault: Fault, requestId: string): Status {
     const retryDelay = { seconds: Math.floor(fault.retryAfterMs / 1000), nanos };
     details.push(pack('google.rpc.RetryInfo', contract.retryInfo.serialize({ retryDelay })));
   }
+  if (fault.kind === 'not_found') {
+    const resource = resourceOf(fault);
+    details.push(pack('google.rpc.ResourceInfo', contract.resourceInfo.serialize(resource)));
+  }
+  if (fault.kind === 'exhausted') {
+    // a bound that holds whenever it is tried, or load that passes
+    const reason = fault.retryAfterMs === undefined ? 'LIMIT_EXCEEDED' : 'OVERLOADED';
+    details.push(pack('google.rpc.ErrorInfo', contract.errorInfo.serialize({ reason, domain: DOMAIN })));
+  }
   return { code: codeOf(fault.kind), message: headerText(fault.message), details };
+}
+
+/** A lost context is sent again; an unknown model is a mistake. */
+function resourceOf({ field = '', found = '' }: Fault): ResourceInfo {
+  const resourceType = field.endsWith('context_id')
+    ? 'context'
+    : field === 'request_id'
+      ? 'decision'
+      : 'model';
+  return { resourceType, resourceName: headerText(found) };
 }
 
 function pack(type: string, value: Buffer): Any {

@@ -1,11 +1,12 @@
 /** A method that takes one message and answers once. */
 import type { handleUnaryCall } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
+import { deadlineFault } from '../../batching/refusals.js';
 import { toFault } from '../../errors.js';
 import type { Scope } from '../../serving/scope.js';
 import { measureRespond } from '../../serving/submit.js';
 import type { Decoded, Parsed } from '../../wire/request.js';
-import { logEnd, scopeOf, type CallParts } from './call-scope.js';
+import { isLate, logEnd, scopeOf, type CallParts } from './call-scope.js';
 import { requestIdOf } from './request-id.js';
 import { callStatus } from './status.js';
 
@@ -18,7 +19,8 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const abort = new AbortController();
     if (call.cancelled) abort.abort();
-    call.on('cancelled', () => abort.abort());
+    // grpc-js ends a call at its deadline by itself, and tells of it as of any other end
+    call.on('cancelled', () => abort.abort(isLate(call) ? deadlineFault() : undefined));
     const run = async (): Promise<void> => {
       let scope: Scope | undefined;
       let end = (): void => undefined;

@@ -4,14 +4,15 @@
  * innermost call (1.14.7). `test/unit/grpc/wire-call.test.ts` fails when an update moves it.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import type { Metadata } from '@grpc/grpc-js';
+import { status as Code, type Metadata } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
-import { Fault, toFault } from '../../errors.js';
+import { Fault, invalid, toFault } from '../../errors.js';
 import type { MemoryBudget } from '../../serving/memory-budget.js';
 import { monotonicDeadline } from './call-scope.js';
 import { inflateMessage, noMemory } from './inflate.js';
 import type { Place, ReceiveLine } from './receive-line.js';
 import { MessageAssembler, PREFIX_BYTES } from './receive.js';
+import type { CallObserver, WireRefusal } from './rpc-metrics.js';
 import { requestIdOf } from './request-id.js';
 import { callStatus, type CallStatus } from './status.js';
 
@@ -57,10 +58,13 @@ export interface WireCallOptions extends TransferBounds {
   readonly messageBytes: number;
   readonly line: ReceiveLine;
   readonly budget: MemoryBudget;
+  /** A call without a message is none. */
+  readonly needsMessage: boolean;
   /** A message is done with when the next one begins. */
   readonly oneAtATime: boolean;
   /** An answer of `bytes` is about to wait for its client. */
   readonly onAnswer: (bytes: number) => void;
+  readonly observer: CallObserver;
 }
 
 /** Memory of one message, until it is answered. */
@@ -70,6 +74,9 @@ interface Held {
 
 /** Messages below this do not stand in line: their memory is taken at once. */
 const SMALL_BYTES = 64 * 1024;
+
+/** Between half-close and reset of a client that cancels. */
+const CUT_MS = 50;
 
 export class WireCall {
   readonly #call: CallInternals;
@@ -83,6 +90,7 @@ export class WireCall {
   readonly #answers: (() => void)[] = [];
   #place: Place | undefined;
   #endHeld = false;
+  #anyWhole = false;
   /** When the message under way began, and when its last byte came; undefined between messages. */
   #begunMs: number | undefined;
   #lastMs = 0;
@@ -101,6 +109,7 @@ export class WireCall {
     const end = call.handleEndEvent.bind(call);
     call.handleEndEvent = () => {
       if (this.#assembler.held) this.#endHeld = true;
+      else if (this.#assembler.within || (options.needsMessage && !this.#anyWhole)) this.#endEarly();
       else end();
     };
     const decompress = call.decompressMessage.bind(call);
@@ -108,6 +117,8 @@ export class WireCall {
     this.#countAnswers(call);
     const sendStatus = call.sendStatus.bind(call);
     call.sendStatus = (status) => {
+      // a call that is gone ends as cancelled, whatever would have been said
+      if (!call.stream.destroyed && !call.stream.closed) options.observer.onEnd(status.code);
       sendStatus(status);
       this.#stopReading();
     };
@@ -118,9 +129,9 @@ export class WireCall {
     const { stallMs, transferMs } = this.#options;
     const reading = this.#begunMs !== undefined && !this.#assembler.held;
     if (reading && nowMs - this.#lastMs > stallMs) {
-      this.#fail(tooSlow('no byte of the message came', stallMs));
+      this.#fail(tooSlow('no byte of the message came', stallMs), 'stalled');
     } else if (this.#begunMs !== undefined && nowMs - this.#begunMs > transferMs) {
-      this.#fail(tooSlow('the message is not whole', transferMs));
+      this.#fail(tooSlow('the message is not whole', transferMs), 'stalled');
     } else if (this.#unreadMs !== undefined && nowMs - this.#unreadMs > transferMs) {
       this.cut();
     }
@@ -133,6 +144,7 @@ export class WireCall {
 
   /** Ends a call whose answer is not taken. A status would wait behind the answer. */
   cut(): void {
+    this.#options.observer.onRefused('unread');
     this.#call.stream.close(constants.NGHTTP2_CANCEL);
     this.close();
   }
@@ -144,6 +156,8 @@ export class WireCall {
 
   /** The stream is closed: whatever is held is given back. */
   close(): void {
+    const late = Date.now() >= this.#call.getDeadline();
+    this.#options.observer.onEnd(late ? Code.DEADLINE_EXCEEDED : Code.CANCELLED);
     this.#place?.giveBack();
     this.#place = undefined;
     this.#begunMs = undefined;
@@ -159,12 +173,17 @@ export class WireCall {
     try {
       whole = this.#assembler.write(chunk);
     } catch (error) {
-      this.#fail(toFault(error));
+      const fault = toFault(error);
+      this.#fail(fault, reasonOf(fault));
       return [];
     }
     if (whole.length > 0 && !this.#assembler.within) this.#begunMs = undefined;
     if (whole.length > 0) this.#place?.leave();
-    for (const frame of whole) this.#whole.set(frame, this.#begun.shift()!);
+    this.#anyWhole ||= whole.length > 0;
+    for (const frame of whole) {
+      this.#options.observer.onReceived();
+      this.#whole.set(frame, this.#begun.shift()!);
+    }
     return whole;
   }
 
@@ -231,9 +250,11 @@ export class WireCall {
       }
       return contents;
     } catch (error) {
+      const fault = toFault(error);
+      this.#options.observer.onRefused(reasonOf(fault));
       // grpc-js ends the call with what is thrown
       // eslint-disable-next-line @typescript-eslint/only-throw-error
-      throw callStatus(toFault(error), requestIdOf(this.#call.metadata));
+      throw callStatus(fault, requestIdOf(this.#call.metadata));
     }
   }
 
@@ -248,12 +269,24 @@ export class WireCall {
       return bytes;
     };
     const send = call.sendMessage.bind(call);
-    call.sendMessage = (message, sent) =>
+    call.sendMessage = (message, sent) => {
+      this.#options.observer.onSent();
       send(message, () => {
         this.#answers.shift()?.();
         this.#unreadMs = this.#answers.length === 0 ? undefined : systemClock.nowMs();
         sent();
       });
+    };
+  }
+
+  /** Clients that cancel half-close first and reset then: what looks like a call without a message is one that was cut. */
+  #endEarly(): void {
+    setTimeout(() => {
+      const { stream } = this.#call;
+      if (stream.destroyed || stream.closed) return;
+      const missing = invalid('request', 'the call ended before its message', { wanted: 'a whole message' });
+      this.#fail(missing, 'frame');
+    }, CUT_MS);
   }
 
   /** The call has its status: what has come of it is not needed, and the rest of an upload need not come. */
@@ -266,9 +299,16 @@ export class WireCall {
     if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
-  #fail(fault: Fault): void {
+  #fail(fault: Fault, reason: WireRefusal): void {
+    this.#options.observer.onRefused(reason);
     this.#call.sendStatus(callStatus(fault, requestIdOf(this.#call.metadata)));
   }
+}
+
+/** Why a message was not taken. */
+function reasonOf({ kind, retryAfterMs }: Fault): WireRefusal {
+  if (kind === 'invalid') return 'frame';
+  return retryAfterMs === undefined ? 'message_bytes' : 'memory';
 }
 
 function tooSlow(summary: string, boundMs: number): Fault {

@@ -9,6 +9,7 @@ import { Fault } from '../../errors.js';
 import type { MemoryBudget } from '../../serving/memory-budget.js';
 import { bytesOf, type MethodRules } from './method-rule.js';
 import { ReceiveLine } from './receive-line.js';
+import { observeCall, type RpcMetrics } from './rpc-metrics.js';
 import { isCallInternals, WireCall, type TransferBounds } from './wire-call.js';
 
 export interface WireOptions extends TransferBounds {
@@ -16,6 +17,7 @@ export interface WireOptions extends TransferBounds {
   /** The longest message of a method that takes tensors. */
   readonly messageBytes: number;
   readonly budget: MemoryBudget;
+  readonly metrics: RpcMetrics;
 }
 
 /** Uploads that are read side by side: more would all finish later, fewer would leave a fast link idle. */
@@ -47,8 +49,9 @@ export class WireCalls {
     });
   }
 
-  readonly interceptor: ServerInterceptor = ({ path, requestStream, responseStream }, call) => {
-    const { rules, messageBytes, budget, stallMs, transferMs } = this.#options;
+  readonly interceptor: ServerInterceptor = (method, call) => {
+    const { path, requestStream, responseStream } = method;
+    const { rules, messageBytes, budget, stallMs, transferMs, metrics } = this.#options;
     if (!isCallInternals(call)) {
       throw new Fault('internal', 'this version of grpc-js hides how its server reads messages');
     }
@@ -59,8 +62,10 @@ export class WireCalls {
       budget,
       stallMs,
       transferMs,
+      needsMessage: !requestStream,
       oneAtATime: requestStream && !responseStream,
       onAnswer: (bytes) => this.#makeRoom(bytes),
+      observer: observeCall(metrics, method),
     });
     this.#enter(wire);
     stream.once('close', () => this.#leave(wire));

@@ -30,6 +30,41 @@ test('a full queue says when to come back, in both ways', () => {
   assert.deepEqual({ ...retryDelay }, { seconds: '1', nanos: 250_500_000 });
 });
 
+/** The details of a fault by the last part of their type. */
+function detailsOf(fault: Fault): Map<string, Buffer> {
+  const [bytes] = callStatus(fault, 'r').metadata.get('grpc-status-details-bin');
+  const details = contract.status.deserialize(bytes as Buffer).details;
+  return new Map(
+    details.flatMap((each) =>
+      'type_url' in each ? [[each.type_url.split('.').at(-1)!, each.value] as const] : [],
+    ),
+  );
+}
+
+test('a lost context is told from an unknown model', () => {
+  for (const [field, resourceType] of [
+    ['context_id', 'context'],
+    ['contexts[3].context_id', 'context'],
+    ['model', 'model'],
+    ['name', 'model'],
+    ['request_id', 'decision'],
+  ] as const) {
+    const info = detailsOf(new Fault('not_found', 'not there', { field, found: 'x' })).get('ResourceInfo')!;
+    const { resourceType: type, resourceName } = contract.resourceInfo.deserialize(info);
+    assert.deepEqual([type, resourceName], [resourceType, 'x']);
+  }
+});
+
+test('load that passes is told from a bound that holds', () => {
+  for (const [fault, reason] of [
+    [new Fault('exhausted', 'the queue is full', { retryAfterMs: 10 }), 'OVERLOADED'],
+    [new Fault('exhausted', 'the message is too long'), 'LIMIT_EXCEEDED'],
+  ] as const) {
+    const info = contract.errorInfo.deserialize(detailsOf(fault).get('ErrorInfo')!);
+    assert.deepEqual([info.reason, info.domain], [reason, 'action-energy']);
+  }
+});
+
 test('an internal fault shows the request id and nothing else', () => {
   const status = callStatus(new Fault('internal', 'password is swordfish', { field: 'secret' }), 'r3');
   assert.equal(status.code, Code.INTERNAL);
