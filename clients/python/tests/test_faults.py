@@ -5,6 +5,7 @@ The bound on recovery is the client's (reconnect backoff, retries); tests give a
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Callable, Dict, List
 import numpy as np
 import pytest
 
-from action_energy import EnergyClient, Selection, Unauthenticated, Unavailable
+from action_energy import AsyncEnergyClient, EnergyClient, Selection, Unauthenticated, Unavailable
 from action_energy.testing import ServerProcess, start_server
 
 Example = Dict[str, Any]
@@ -101,6 +102,39 @@ def test_a_server_that_drains_and_comes_back(example: Example) -> None:
             loop.wait(lambda s: s.error is not None, "noticed")
             server = server.restarted().wait()
             loop.wait(scored, "scored again")
+    finally:
+        server.stop()
+
+
+def test_an_asyncio_loop_outlives_its_server(example: Example) -> None:
+    async def until(client: AsyncEnergyClient, wanted: Callable[[Selection], bool]) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if wanted(
+                await client.select(
+                    example["hidden"][0],
+                    example["candidates"][0],
+                    mask=example["pad_mask"][0],
+                    rule="energy",
+                    ungated=True,
+                )
+            ):
+                return
+            await asyncio.sleep(0.005)
+        pytest.fail("never")
+
+    async def talk(server: ServerProcess) -> ServerProcess:
+        async with AsyncEnergyClient(server.address, deadline=0.5) as client:
+            await until(client, scored)
+            server.kill()
+            await until(client, lambda selection: isinstance(selection.error, Unavailable))
+            server = server.restarted().wait()
+            await until(client, scored)
+        return server
+
+    server = start_server(flags=QUIET)
+    try:
+        server = asyncio.run(talk(server))
     finally:
         server.stop()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, List
@@ -97,6 +98,25 @@ def test_global_context_models(tmp_path: Path, rng: np.random.Generator) -> None
     np.testing.assert_array_equal(shard["hidden"], vectors)
     assert "offsets" not in shard
     assert "outcome" not in shard
+
+
+def test_the_recorder_has_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy uses its memory again while the row still waits for the disk."""
+    may_write, write = threading.Event(), ShardWriter.write
+
+    def slow(*arguments: Any) -> None:
+        assert may_write.wait(30)
+        write(*arguments)
+
+    monkeypatch.setattr(ShardWriter, "write", slow)
+    hidden, chunk = np.ones((S, D), np.float32), np.ones((H, A), np.float32)
+    with Recorder(str(tmp_path)) as recorder:
+        recorder.row(hidden, chunk, candidates=chunk[None], episode=1)
+        hidden[:], chunk[:] = 0, 0
+        may_write.set()
+        recorder.end_episode(1, success=True)
+    (shard,) = shards(tmp_path)
+    assert all(np.all(shard[name] == 1) for name in ("hidden", "actions", "candidates"))
 
 
 def test_one_layout_a_recording(tmp_path: Path, rng: np.random.Generator) -> None:
