@@ -27,6 +27,12 @@ chunks of 64 rows. Each row is a process of its own; peak memory is its resident
 *Engine*: the same request given to the bare engine in the same run.`,
   },
   {
+    name: 'train',
+    title: 'Training',
+    text: `Loss and gradients of one step on the swap InfoNCE: S 300 with 30 masked, D 4096, h 512, H 8. *Bare products*: two of
+[T,D] by [D,h] and nine of [T,h] by [h,h], in alternate rounds. PyTorch's figures are of whole steps with clip and AdamW, in units of ours.`,
+  },
+  {
     name: 'calibration',
     title: 'Calibration',
     text: 'D 4096, S 300; the whole of `calibrate`, all negatives of the report included, against encoding the contexts once.',

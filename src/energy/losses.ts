@@ -5,6 +5,7 @@
  * finite are `invalid` faults that name the argument and the index.
  */
 import { invalid } from '../errors.js';
+import { infonceRow } from './infonce-row.js';
 
 /** Energies, row-major. */
 export type Values = ArrayLike<number>;
@@ -70,16 +71,6 @@ export function explicitInfoNce(positive: Values, negatives: Values, tau: number
   });
 }
 
-/** `log sum_k exp(x_k)` without overflow; -Infinity for no values. */
-export function logSumExp(values: Values): number {
-  let highest = -Infinity;
-  for (let k = 0; k < values.length; k++) highest = Math.max(highest, values[k]!);
-  if (!Number.isFinite(highest)) return highest;
-  let sum = 0;
-  for (let k = 0; k < values.length; k++) sum += Math.exp(values[k]! - highest);
-  return highest + Math.log(sum);
-}
-
 /** InfoNCE of rows whose positive stands at index 0. */
 function meanOverRows(rows: number, tau: number, energiesOf: (row: number) => Float64Array): InfoNce {
   let loss = 0;
@@ -91,8 +82,9 @@ function meanOverRows(rows: number, tau: number, energiesOf: (row: number) => Fl
     const energies = energiesOf(row);
     const positive = energies[0]!;
     const others = energies.subarray(1);
-    loss += logSumExp(energies.map((energy) => (positive - energy) / tau)); // shifted by the positive: no cancellation
-    if (others.every((energy) => positive < energy)) hits++;
+    const outcome = infonceRow(energies, 0, energies.length, 0, tau);
+    loss += outcome.loss;
+    hits += outcome.won;
     positives += positive;
     for (const energy of others) negatives += energy;
     negativeCount += others.length;

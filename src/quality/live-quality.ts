@@ -19,7 +19,7 @@ import type { ActionBatch } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw } from '../model/energy.js';
 import { DriftWindow } from './drift.js';
-import { infonceRow, meanRow, type InfonceRow } from './infonce-row.js';
+import { qualityRow, meanRow, type QualityRow } from './quality-row.js';
 import { Recent } from './recent.js';
 import { Reservoir } from './reservoir.js';
 import { Sampler } from './sampler.js';
@@ -74,7 +74,7 @@ export interface Observed {
 /** Figures of one source, over its last samples; what too few samples tell nothing about is absent. */
 export interface QualityFigures {
   readonly source: Source;
-  readonly row?: InfonceRow;
+  readonly row?: QualityRow;
   readonly drift?: number;
 }
 
@@ -98,7 +98,7 @@ export class LiveQuality {
   readonly #options: LiveQualityOptions;
   readonly #sampler: Sampler;
   readonly #reservoir: Reservoir<Chunk>;
-  readonly #rows: Readonly<Record<Source, Recent<InfonceRow>>>;
+  readonly #rows: Readonly<Record<Source, Recent<QualityRow>>>;
   readonly #drift: Readonly<Record<Source, DriftWindow>>;
   #outstanding = false;
 
@@ -217,7 +217,7 @@ export class LiveQuality {
     });
     this.#sampler.spend(drawn.length);
     const tau = calibration()?.scores.readout.temperature.tau ?? card.tau;
-    this.#rows[source].push(clock.nowMs(), infonceRow(positive, this.#energies(raw!, steps), tau));
+    this.#rows[source].push(clock.nowMs(), qualityRow(positive, this.#energies(raw!, steps), tau));
     return 'taken';
   }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { explicitInfoNce, logSumExp, swapInfoNce } from '../../src/energy/losses.js';
+import { infonceRow } from '../../src/energy/infonce-row.js';
+import { explicitInfoNce, swapInfoNce } from '../../src/energy/losses.js';
 import {
   chunkDistance,
   hingeLoss,
@@ -38,8 +39,18 @@ test('a huge energy neither overflows nor drowns the loss', () => {
   near(swapInfoNce([1e6, 1e6 + 1, 1e6 + 1, 1e6], 2, 1).loss, Math.log1p(Math.exp(-1)), 1e-9);
   near(swapInfoNce([1000, 0, 0, 1000], 2, 0.5).loss, 2000);
   near(explicitInfoNce([-1000], [1000], 0.1).loss, 0);
-  assert.equal(logSumExp([]), -Infinity);
-  near(logSumExp([-1e4, -1e4]), -1e4 + Math.log(2));
+});
+
+test('one rule for ties: won only when strictly lowest, by lot among equals; unusable chunks do not count', () => {
+  const row = (energies: number[], own: number, usable?: number[]) =>
+    infonceRow(energies, 0, energies.length, own, 0.5, usable);
+  assert.deepEqual([row([1, 2, 3], 0).won, row([1, 2, 3], 0).wonByLot], [1, 1]);
+  assert.deepEqual([row([2, 1, 1], 1).won, row([2, 1, 1], 1).wonByLot], [0, 0.5]);
+  assert.deepEqual([row([2, 1, 1], 0).won, row([2, 1, 1], 0).wonByLot], [0, 0]);
+  const alone = row([2, 1, 1], 1, [1, 1, 0]);
+  assert.deepEqual([alone.won, alone.wonByLot, alone.count], [1, 1, 2]);
+  near(alone.loss, Math.log1p(Math.exp(-2)));
+  near(alone.confidence, 1 / (1 + Math.exp(-2)));
 });
 
 test('explicit InfoNCE on the off-diagonal equals swap InfoNCE', () => {

@@ -2,6 +2,7 @@
  * Swap InfoNCE over candidate groups (van den Oord et al. 2018): p_j = softmax(-s_j / tau) over the usable chunks of a
  * row, loss = mean of -log p_own. Chance is the mean of log(usable chunks), log B when none is left out.
  */
+import { infonceRow } from '../../energy/infonce-row.js';
 import type { CandidateGroups } from './groups.js';
 
 /** NaN throughout for a row whose negatives are all left out: it has nothing to tell. */
@@ -26,26 +27,15 @@ export function infonceRows(groups: CandidateGroups, tau: number): RowOutcome {
   };
   for (let row = 0; row < rows; row++) {
     const base = row * width;
-    let lowest = Infinity;
-    for (let j = 0; j < width; j++) if (usable[base + j]) lowest = Math.min(lowest, scores[base + j]!);
-    let total = 0;
-    let count = 0;
-    let ties = 0;
-    for (let j = 0; j < width; j++) {
-      if (!usable[base + j]) continue;
-      total += Math.exp((lowest - scores[base + j]!) / tau);
-      count++;
-      if (scores[base + j] === lowest) ties++;
-    }
+    const { loss, count, confidence, wonByLot } = infonceRow(scores, base, width, own[row]!, tau, usable);
     if (count < 2) {
       for (const column of Object.values(out)) column[row] = NaN;
       continue;
     }
-    const expert = scores[base + own[row]!]!;
-    out.loss[row] = Math.log(total) + (expert - lowest) / tau;
+    out.loss[row] = loss;
     out.chance[row] = Math.log(count);
-    out.confidence[row] = 1 / total;
-    out.correct[row] = expert === lowest ? 1 / ties : 0;
+    out.confidence[row] = confidence;
+    out.correct[row] = wonByLot;
   }
   return out;
 }

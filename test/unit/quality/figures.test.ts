@@ -4,7 +4,7 @@ import { driftReference } from '../../../src/calibration/metrics/drift.js';
 import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
 import { seededRandom } from '../../../src/random.js';
 import { DriftWindow, FEWEST_FOR_DRIFT } from '../../../src/quality/drift.js';
-import { infonceRow, meanRow } from '../../../src/quality/infonce-row.js';
+import { qualityRow, meanRow } from '../../../src/quality/quality-row.js';
 
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-12, `${a} and ${b}`);
 
@@ -13,7 +13,7 @@ it('a row is the row of the calibration report', () => {
   for (let i = 0; i < 50; i++) {
     const negatives = Float64Array.from({ length: 1 + random.below(12) }, () => random.normal());
     const positive = random.normal() - 1;
-    const row = infonceRow(positive, negatives, 0.3);
+    const row = qualityRow(positive, negatives, 0.3);
     const scores = Float64Array.from([positive, ...negatives]);
     const groups = {
       rows: 1,
@@ -31,13 +31,13 @@ it('a row is the row of the calibration report', () => {
 });
 
 it('a tie is a miss, and energies far apart do not overflow', () => {
-  assert.equal(infonceRow(1, Float64Array.from([1, 2]), 0.5).accuracy, 0);
-  assert.equal(infonceRow(-5000, Float64Array.from([5000]), 0.5).loss, 0);
-  assert.equal(infonceRow(5000, Float64Array.from([-5000]), 0.5).loss, 20_000);
+  assert.equal(qualityRow(1, Float64Array.from([1, 2]), 0.5).accuracy, 0);
+  assert.equal(qualityRow(-5000, Float64Array.from([5000]), 0.5).loss, 0);
+  assert.equal(qualityRow(5000, Float64Array.from([-5000]), 0.5).loss, 20_000);
 });
 
 it('means are by column', () => {
-  const rows = [infonceRow(0, Float64Array.from([1]), 1), infonceRow(2, Float64Array.from([1]), 1)];
+  const rows = [qualityRow(0, Float64Array.from([1]), 1), qualityRow(2, Float64Array.from([1]), 1)];
   const mean = meanRow(rows);
   assert.equal(mean.positive, 1);
   assert.equal(mean.negative, 1);

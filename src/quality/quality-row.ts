@@ -1,6 +1,8 @@
 /** One context's chunk against chunks of other moments: a row of swap InfoNCE (van den Oord et al. 2018). */
 
-export interface InfonceRow {
+import { infonceRow } from '../energy/infonce-row.js';
+
+export interface QualityRow {
   readonly positive: number;
   /** Mean over the negatives. */
   readonly negative: number;
@@ -15,28 +17,22 @@ export interface InfonceRow {
 }
 
 /** `negatives` [M], M at least 1. */
-export function infonceRow(positive: number, negatives: Float64Array, tau: number): InfonceRow {
-  const lowest = negatives.reduce((low, energy) => Math.min(low, energy), positive);
-  let partition = Math.exp((lowest - positive) / tau);
-  let sum = 0;
-  for (const energy of negatives) {
-    partition += Math.exp((lowest - energy) / tau);
-    sum += energy;
-  }
-  const negative = sum / negatives.length;
+export function qualityRow(positive: number, negatives: Float64Array, tau: number): QualityRow {
+  const row = infonceRow([positive, ...negatives], 0, 1 + negatives.length, 0, tau);
+  const negative = negatives.reduce((sum, energy) => sum + energy, 0) / negatives.length;
   return {
     positive,
     negative,
     gap: negative - positive,
-    loss: Math.log(partition) + (positive - lowest) / tau,
-    chance: Math.log(negatives.length + 1),
-    accuracy: negatives.every((energy) => positive < energy) ? 1 : 0,
+    loss: row.loss,
+    chance: Math.log(row.count),
+    accuracy: row.won,
   };
 }
 
 /** Mean of each column; `rows` at least one. */
-export function meanRow(rows: readonly InfonceRow[]): InfonceRow {
-  const mean = (read: (row: InfonceRow) => number): number =>
+export function meanRow(rows: readonly QualityRow[]): QualityRow {
+  const mean = (read: (row: QualityRow) => number): number =>
     rows.reduce((sum, row) => sum + read(row), 0) / rows.length;
   return {
     positive: mean((row) => row.positive),
