@@ -51,6 +51,17 @@ def test_pushback_and_unknown_details() -> None:
     assert error.retry_after == pytest.approx(0.25)
 
 
+def test_what_is_not_found_and_why_it_is_exhausted() -> None:
+    status = status_pb2.Status(code=5, message="gone")
+    info = error_details_pb2.ResourceInfo(resource_type="context")
+    status.details.add(type_url="type.googleapis.com/google.rpc.ResourceInfo", value=info.SerializeToString())
+    assert error_of_status(5, "gone", status).resource == "context"
+    status = status_pb2.Status(code=8, message="too long")
+    why = error_details_pb2.ErrorInfo(reason="LIMIT_EXCEEDED", metadata={"a": "b"})
+    status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=why.SerializeToString())
+    assert error_of_status(8, "too long", status).reason == "LIMIT_EXCEEDED"
+
+
 @pytest.mark.parametrize("address", ["", "localhost", "http://localhost:1", "a b:1", "host:port"])
 def test_addresses(address: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -71,8 +71,10 @@ class Sender:
         if context_id is not None:
             try:
                 return parse((yield from self._sent(path, request.body(name, context_id, None), name, until)))
-            except NotFound:
-                handle.forget(context_id)  # an unknown model is NOT_FOUND too, and is so again below
+            except NotFound as error:
+                if error.resource not in (None, "context"):
+                    raise
+                handle.forget(context_id)
         payload = joined([*nested(2, handle.input.parts), request.body(name, None, handle.lease_ms)])
         answer = parse((yield from self._sent(path, payload, name, until)))
         handle.id = answer.context.context_id or None

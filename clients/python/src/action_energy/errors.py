@@ -14,7 +14,9 @@ class EnergyError(Exception):
     """Any failure of a call, whether this package or the server found it.
 
     Attributes: `kind` (one word for logs and metrics); `summary`; `field`, `found`, `wanted`, `mend` where known (None
-    otherwise); `retry_after` seconds that the server asks for; `request_id` under which the server's log has the call.
+    otherwise); `retry_after` seconds that the server asks for; `request_id` under which the server's log has the call;
+    `resource` what a `NotFound` is about (`context`, `model` or `decision`); `reason` why an `Overloaded` is one (`OVERLOADED`
+    passes, `LIMIT_EXCEEDED` does not).
     """
 
     kind: ClassVar[str] = "error"
@@ -29,6 +31,8 @@ class EnergyError(Exception):
         mend: Optional[str] = None,
         retry_after: Optional[float] = None,
         request_id: Optional[str] = None,
+        resource: Optional[str] = None,
+        reason: Optional[str] = None,
     ) -> None:
         text = summary if field is None else f"{field}: {summary}"
         text += "" if found is None else f"; found {found}"
@@ -42,6 +46,8 @@ class EnergyError(Exception):
         self.mend = mend
         self.retry_after = retry_after
         self.request_id = request_id
+        self.resource = resource
+        self.reason = reason
 
 
 class InvalidInput(EnergyError, ValueError):
@@ -147,18 +153,30 @@ def error_of_status(
 ) -> EnergyError:
     """The typed error of a gRPC status and its google.rpc details."""
     field: Optional[str] = None
+    resource: Optional[str] = None
+    reason: Optional[str] = None
     for detail in details.details if details is not None else ():
         if detail.type_url.endswith("/google.rpc.BadRequest"):
             violations = error_details_pb2.BadRequest.FromString(detail.value).field_violations
             if violations:
                 field, message = violations[0].field, violations[0].description
+        elif detail.type_url.endswith("/google.rpc.ResourceInfo"):
+            resource = error_details_pb2.ResourceInfo.FromString(detail.value).resource_type
+        elif detail.type_url.endswith("/google.rpc.ErrorInfo"):
+            reason = error_details_pb2.ErrorInfo.FromString(detail.value).reason
         elif detail.type_url.endswith("/google.rpc.RetryInfo") and retry_after is None:
             delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
             retry_after = delay.seconds + delay.nanos / 1e9
     match = _DESCRIPTION.fullmatch(message)
     parts = match.groupdict() if match is not None else {"summary": message}
     return _CODES.get(code, InternalError)(
-        parts.pop("summary") or message, field=field, retry_after=retry_after, request_id=request_id, **parts
+        parts.pop("summary") or message,
+        field=field,
+        retry_after=retry_after,
+        request_id=request_id,
+        resource=resource,
+        reason=reason,
+        **parts,
     )
 
 
