@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '.venv/', 'src/generated/', 'node_modules/', 'clients/', 'release/'] },
+  { ignores: ['dist/', '.venv/', 'src/generated/', 'node_modules/', 'clients/'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

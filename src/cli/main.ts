@@ -14,6 +14,7 @@ import { inspectCommand } from './inspect.js';
 import { scoreCommand } from './score.js';
 import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
 import { serveCommand } from './serve.js';
+import { trainCommand } from './train.js';
 
 const SUBCOMMANDS: readonly (() => Command)[] = [
   importCommand,
@@ -21,6 +22,7 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
   scoreCommand,
   exportCommand,
   gradientsCommand,
+  trainCommand,
   serveCommand,
   clientCommand,
   calibrateCommand,

@@ -21,6 +21,7 @@ import {
 } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import { identity, type BatchEnergies } from './batch-energies.js';
+import { outcomeLoss, type OutcomeTerm } from './outcome-terms.js';
 
 /** Sigmas of the noise that gradient alignment adds to the actions. */
 export const ALIGNMENT_SIGMAS = [0.05, 0.15, 0.3] as const;
@@ -35,9 +36,11 @@ export type LossTerm =
   /** `mean_off relu(E_ii - E_ij + beta mean|a_j - a_i|)` over the matrix. */
   | { readonly kind: 'margin'; readonly beta?: number }
   /** `-cos(-dE/da~, a - a~)`, a~ = a + noise, averaged; second order in the weights. Input `noise` [B, K, H, A]. */
-  | { readonly kind: 'alignment'; readonly noises: number };
+  | { readonly kind: 'alignment'; readonly noises: number }
+  | OutcomeTerm;
 
-export type LossKind = LossTerm['kind'];
+/** Those over a batch and its negatives; the outcome losses need what candidates came to. */
+export type LossKind = Exclude<LossTerm, OutcomeTerm>['kind'];
 export const LOSS_KINDS = ['swap', 'explicit', 'hinge', 'margin', 'alignment'] as const satisfies LossKind[];
 
 export interface LossValues {
@@ -61,6 +64,10 @@ export function lossOf(batch: BatchEnergies, term: LossTerm): LossValues {
       return marginLoss(batch, term.beta ?? 2);
     case 'alignment':
       return alignmentLoss(batch, term.noises);
+    case 'rank':
+    case 'listwise':
+    case 'outcome':
+      return outcomeLoss(batch, term);
   }
 }
 

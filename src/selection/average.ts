@@ -116,10 +116,9 @@ function nearestTo(
   { batch, metric }: Samples,
   members: Int32Array,
 ): { nearest: number; distance: number } {
-  const mean = metric.point(chunk);
   let [nearest, least] = [members[0]!, Infinity];
   for (const i of members) {
-    const square = metric.continuous(mean, metric.point(chunkOf(batch, i)));
+    const square = metric.continuous(chunk, chunkOf(batch, i));
     if (square < least) [nearest, least] = [i, square];
   }
   return { nearest, distance: Math.sqrt(least) };

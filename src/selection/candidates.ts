@@ -49,27 +49,18 @@ export class Metric {
     }
   }
 
-  /** A chunk [H, A] as a point: its values but those of the two-valued dim, weighed. */
-  point(chunk: Float32Array): Float64Array {
+  /** Mean square over `a` and `b`, [H, A] each, of all dims but the two-valued. */
+  continuous(a: Float32Array, b: Float32Array): number {
     const dims = this.#dims;
-    const kept = this.#twoValued === undefined ? dims : dims - 1;
-    const out = new Float64Array((chunk.length / dims) * kept);
-    for (let k = 0, dim = 0, at = 0; k < chunk.length; k++) {
-      if (dim !== this.#twoValued) out[at++] = chunk[k]! * this.#weights[dim]!;
+    let sum = 0;
+    for (let k = 0, dim = 0; k < a.length; k++) {
+      if (dim !== this.#twoValued) {
+        const difference = (a[k]! - b[k]!) * this.#weights[dim]!;
+        sum += difference * difference;
+      }
       if (++dim === dims) dim = 0;
     }
-    return out;
-  }
-
-  /** Mean square over steps and all dims of the difference of two points. */
-  continuous(a: Float64Array, b: Float64Array): number {
-    let sum = 0;
-    for (let k = 0; k < a.length; k++) {
-      const difference = a[k]! - b[k]!;
-      sum += difference * difference;
-    }
-    const kept = this.#twoValued === undefined ? this.#dims : this.#dims - 1;
-    return kept === 0 ? 0 : (sum * kept) / (a.length * this.#dims);
+    return sum / a.length;
   }
 
   /** The same of the two-valued dim alone. */
@@ -104,17 +95,16 @@ export function distancesBetween(batch: ActionBatch, metric: Metric): Distances 
   const width = Math.min(candidates, most);
   const references = Int32Array.from({ length: width }, (_, r) => Math.floor((r * candidates) / width));
   const chunks = Array.from({ length: candidates }, (_, i) => chunkOf(batch, i));
-  const points = chunks.map((chunk) => metric.point(chunk));
   const all = new Float64Array(candidates * width);
   const continuous = new Float64Array(candidates * width);
   const complete = width === candidates;
   for (let i = 0; i < candidates; i++) {
     for (let r = complete ? i + 1 : 0; r < width; r++) {
-      const other = references[r]!;
-      const square = metric.continuous(points[i]!, points[other]!);
+      const [a, b] = [chunks[i]!, chunks[references[r]!]!];
+      const square = metric.continuous(a, b);
       const at = i * width + r;
       continuous[at] = Math.sqrt(square);
-      all[at] = Math.sqrt(square + metric.twoValued(chunks[i]!, chunks[other]!));
+      all[at] = Math.sqrt(square + metric.twoValued(a, b));
       if (!complete) continue;
       continuous[r * width + i] = continuous[at]!;
       all[r * width + i] = all[at]!;

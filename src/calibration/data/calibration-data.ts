@@ -17,10 +17,15 @@ export interface CalibrationData {
   readonly layers: number; // L
   readonly hasPolicy: boolean;
   readonly hasMask: boolean;
+  readonly candidates: number; // N, 0 without
+  readonly hasCost: boolean;
+  readonly hasTokenGroups: boolean;
   /** Ids and episode steps, [M]; undefined when the data have none. */
   readonly task: Float64Array | undefined;
   readonly episode: Float64Array | undefined;
   readonly step: Float64Array | undefined;
+  /** What the executed chunk came to, [M]: for training. */
+  readonly outcome: Float64Array | undefined;
   /** Where the rows come from. */
   readonly sources: readonly { readonly name: string; readonly bytes: number; readonly rows: number }[];
   /** hidden [S, D] in memory of its own (it may be moved to an engine), mask [S]. */
@@ -35,6 +40,12 @@ export interface CalibrationData {
   layerActions(layer: number, row: number): Promise<Float32Array>;
   /** The policy's own chunk, [H, A]. */
   policyActions(row: number): Promise<Float32Array>;
+  /** The policy's samples, its choice first, [N, H, A]. */
+  candidateChunks(row: number): Promise<Float32Array>;
+  /** What each candidate cost, lower is better; finite. [N] */
+  candidateCosts(row: number): Promise<Float64Array>;
+  /** The group of each token, [S]. */
+  tokenGroups(row: number): Promise<Float64Array>;
   close(): Promise<void>;
 }
 
@@ -89,7 +100,7 @@ export async function calibrationData(
     shards.push({ source, layout, first: rows, offsets });
     rows += layout.rows;
   }
-  const { steps, explicit, layers, columns } = checked[0]!.layout;
+  const { steps, explicit, layers, candidates, columns } = checked[0]!.layout;
   const dims = card.action_dim;
   const shown = card.mask_polarity === 'true_is_visible' ? 1 : 0;
   const locate = (row: number): { shard: Shard; at: number } => {
@@ -118,9 +129,13 @@ export async function calibrationData(
     layers,
     hasPolicy: columns.has('policy_actions'),
     hasMask: columns.has('pad_mask'),
+    candidates,
+    hasCost: columns.has('candidate_cost'),
+    hasTokenGroups: columns.has('token_group'),
     task: await ids('task_id'),
     episode: await ids('episode_id'),
     step: await ids('step'),
+    outcome: await ids('outcome'),
     sources: shards.map(({ source, layout }) => ({
       name: source.name,
       bytes: source.bytes,
@@ -140,6 +155,26 @@ export async function calibrationData(
     actions: (row) => floats('actions', row),
     negatives: async (row, count) => (await floats('negatives', row)).subarray(0, count * steps * dims),
     policyActions: (row) => floats('policy_actions', row),
+    candidateChunks: (row) => floats('candidates', row),
+    candidateCosts: async (row) => {
+      const { shard, at } = locate(row);
+      const field = `${shard.source.name}: candidate_cost[${at}]`;
+      const costs = toNumbers(field, await shard.source.rows('candidate_cost', at, at + 1));
+      const bad = costs.findIndex((cost) => !Number.isFinite(cost));
+      if (bad < 0) return costs;
+      throw invalid(`${field}[${bad}]`, 'not a cost', {
+        found: String(costs[bad]),
+        wanted: 'a finite number, lower is better, for every candidate',
+      });
+    },
+    tokenGroups: async (row) => {
+      const { shard, at } = locate(row);
+      const { shape } = shard.source.header.get('token_group')!;
+      const { start, end } = tokenRange(shard, at);
+      const shared = shard.layout.ragged || shape.length === 2 ? undefined : shape[0]!;
+      const groups = await shard.source.rows('token_group', shared ? 0 : start, shared ?? end);
+      return toNumbers(`${shard.source.name}: token_group`, groups);
+    },
     layerActions: async (layer, row) => {
       // rows are the second axis here, so a layer is read whole, once: H * A values a row, little beside its context
       const { shard, at } = locate(row);

@@ -10,6 +10,10 @@
  *   negatives       [M, K, H, A]  given wrong chunks                    any float         optional
  *   layer_actions   [L, M, H, A]  decoded from early layers             any float         optional
  *   policy_actions  [M, H, A]     the policy's own chunks               any float         optional
+ *   candidates      [M, N, H, A]  the policy's own samples, its choice first   any float  optional
+ *   candidate_cost  [M, N]        what each cost when executed, lower is better   float   with candidates, optional
+ *   outcome         [M]           what the executed chunk came to: for training   any number   optional
+ *   token_group     [S], [M, S] or [T]  which group a token is of (image, prompt...)   integer   optional
  *
  * Shards have the same columns; ids are global: the same episode_id in two shards is one episode.
  */
@@ -31,6 +35,10 @@ export const KNOWN_COLUMNS = [
   'negatives',
   'layer_actions',
   'policy_actions',
+  'candidates',
+  'candidate_cost',
+  'outcome',
+  'token_group',
 ] as const;
 
 export interface ShardLayout {
@@ -40,6 +48,7 @@ export interface ShardLayout {
   readonly ragged: boolean;
   readonly explicit: number; // K, 0 without negatives
   readonly layers: number; // L, 0 without layer_actions
+  readonly candidates: number; // N, 0 without candidates
   readonly columns: ReadonlySet<string>;
 }
 
@@ -78,6 +87,10 @@ export function shardLayout(
     negatives: [rows, 'any', steps, A],
     layer_actions: ['any', rows, steps, A],
     policy_actions: [rows, steps, A],
+    candidates: [rows, 'any', steps, A],
+    candidate_cost: [rows, header.get('candidates')?.shape[1] ?? 'any'],
+    outcome: [rows],
+    token_group: ragged || header.get('token_group')?.shape.length !== 2 ? ['any'] : [rows, 'any'],
   };
   for (const column of KNOWN_COLUMNS) {
     const entry = header.get(column);
@@ -91,7 +104,12 @@ export function shardLayout(
     const dtypes = wantedDTypes(column);
     if (!dtypes.accepts(entry.dtype)) problem(column, 'dtype does not fit', entry.dtype, dtypes.named);
   }
-  checkMaskLength(header, ragged, problem);
+  checkTokenLength('pad_mask', header, ragged, problem);
+  checkTokenLength('token_group', header, ragged, problem);
+  if (header.has('candidate_cost') && !header.has('candidates')) {
+    problem('candidate_cost', 'costs of nothing', 'no candidates', 'candidates [M, N, H, A] beside it');
+  }
+  if (header.get('candidates')?.shape[1] === 0) problem('candidates', 'none', '0', 'at least 1 a row');
   if (actions !== undefined && rows < 1) problem('actions', 'no rows', '0', 'at least 1');
   const layout = {
     rows,
@@ -99,6 +117,7 @@ export function shardLayout(
     ragged,
     explicit: header.get('negatives')?.shape[1] ?? 0,
     layers: header.get('layer_actions')?.shape[0] ?? 0,
+    candidates: header.get('candidates')?.shape[1] ?? 0,
     columns: new Set(header.keys()),
   };
   return { layout, problems };
@@ -114,6 +133,7 @@ export function shardContradictions(shards: readonly { name: string; layout: Sha
     'chunk steps (H)': String(layout.steps),
     'negatives (K)': String(layout.explicit),
     'layer_actions (L)': String(layout.layers),
+    'candidates (N)': String(layout.candidates),
   });
   const wanted = describe(first.layout);
   for (const { name, layout } of rest) {
@@ -145,6 +165,9 @@ function formatWanted(wanted: readonly (number | 'any')[], column: string): stri
     pad_mask: wanted.length === 1 ? ['T'] : ['M', 'S'],
     negatives: ['M', 'K', 'H', 'A'],
     layer_actions: ['L', 'M', 'H', 'A'],
+    candidates: ['M', 'N', 'H', 'A'],
+    candidate_cost: ['M', 'N'],
+    token_group: wanted.length === 1 ? ['S'] : ['M', 'S'],
   };
   const sizes = wanted.map((size, axis) => (size === 'any' ? (symbols[column]?.[axis] ?? 'any') : size));
   return `[${sizes.join(', ')}]`;
@@ -161,6 +184,9 @@ function wantedDTypes(column: string): { accepts: (dtype: DType) => boolean; nam
       return { accepts: (dtype) => dtype === 'bool' || dtype === 'uint8', named: 'bool or uint8' };
     case 'offsets':
       return { accepts: (dtype) => dtype === 'int64' || dtype === 'int32', named: 'int64 or int32' };
+    case 'token_group':
+      return { accepts: (dtype) => dtype.startsWith('int') || dtype === 'uint8', named: 'an integer dtype' };
+    case 'outcome':
     case 'task_id':
     case 'episode_id':
     case 'step':
@@ -170,14 +196,16 @@ function wantedDTypes(column: string): { accepts: (dtype: DType) => boolean; nam
   }
 }
 
-function checkMaskLength(
+/** A mask or the groups of tokens against `hidden`. Groups of one length for all rows may be given once. */
+function checkTokenLength(
+  column: 'pad_mask' | 'token_group',
   header: Header,
   ragged: boolean,
   problem: (column: string, summary: string, found: string, wanted: string) => void,
 ): void {
   const axis = ragged ? 0 : 1;
   const tokens = header.get('hidden')?.shape[axis];
-  const entries = header.get('pad_mask')?.shape[axis];
+  const entries = header.get(column)?.shape.at(column === 'token_group' ? -1 : axis);
   if (tokens === undefined || entries === undefined || tokens === entries) return;
-  problem('pad_mask', 'one entry a context token', `${entries} entries`, `${tokens}, as hidden has tokens`);
+  problem(column, 'one entry a context token', `${entries} entries`, `${tokens}, as hidden has tokens`);
 }

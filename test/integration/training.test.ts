@@ -1,0 +1,232 @@
+/** Training as a user runs it: reproducible, killed and resumed, refused where it must be, and better for it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { loadBundle } from '../../src/model/bundle.js';
+import type { ModelCard } from '../../src/model/card.js';
+import { fromFloat32, toFloat32 } from '../../src/tensor/convert.js';
+import { float32Tensor, type Tensor } from '../../src/tensor/tensor.js';
+import { writeSafetensors } from '../../src/weights/safetensors.js';
+import { smallCard, uniform, withDirectory } from '../support/bundles.js';
+import { runCli } from '../support/cli.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const card = smallCard({
+  name: 'task',
+  state_dim: 8,
+  hidden: 16,
+  action_dim: 3,
+  readout: { kind: 'linear' },
+  tau: 1,
+});
+const [M, S, H, A, N] = [96, 4, 4, 3, 6] as const;
+
+/** A task that can be learnt: the first tokens say where to go, the expert goes there, candidates cost their distance. */
+function taskData(seed: number, changes: Readonly<Record<string, Tensor>> = {}): Map<string, Tensor> {
+  const random = uniform(seed);
+  const hidden = new Float32Array(M * S * 8);
+  const actions = new Float32Array(M * H * A);
+  const candidates = new Float32Array(M * N * H * A);
+  const cost = new Float32Array(M * N);
+  for (let m = 0; m < M; m++) {
+    const goal = Array.from({ length: A }, () => 2 * random() - 1);
+    for (let i = 0; i < S * 8; i++) hidden[m * S * 8 + i] = i % 8 < A ? goal[i % 8]! : random() - 0.5;
+    for (let i = 0; i < H * A; i++) actions[m * H * A + i] = goal[i % A]! + 0.05 * (random() - 0.5);
+    for (let n = 0; n < N; n++) {
+      const off = Array.from({ length: A }, () => 2 * (random() - 0.5));
+      for (let i = 0; i < H * A; i++) candidates[(m * N + n) * H * A + i] = goal[i % A]! + off[i % A]!;
+      cost[m * N + n] = m % 3 === 0 ? 1 : Math.hypot(...off);
+    }
+  }
+  const ids = Float32Array.from({ length: M }, (_, m) => Math.floor(m / 4));
+  return new Map<string, Tensor>([
+    ['hidden', fromFloat32('bfloat16', [M, S, 8], hidden)],
+    ['actions', float32Tensor([M, H, A], actions)],
+    ['candidates', float32Tensor([M, N, H, A], candidates)],
+    ['candidate_cost', float32Tensor([M, N], cost)],
+    ['episode_id', float32Tensor([M], ids)],
+    [
+      'outcome',
+      float32Tensor(
+        [M],
+        ids.map((id) => id % 2),
+      ),
+    ],
+    ...Object.entries(changes),
+  ]);
+}
+
+interface Place {
+  readonly directory: string;
+  readonly data: string;
+  readonly card: string;
+}
+
+function inPlace(use: (place: Place) => Promise<void>, tensors = taskData(1)): Promise<void> {
+  return withDirectory(async (directory) => {
+    const place = {
+      directory,
+      data: path.join(directory, 'data.safetensors'),
+      card: path.join(directory, 'card.json'),
+    };
+    await writeFile(place.data, writeSafetensors(tensors));
+    await writeFile(place.card, JSON.stringify(card));
+    await use(place);
+  });
+}
+
+const FLAGS = ['--batch', '8', '--threads', '2', '--validate-every', '7', '--save-every', '3', '--seed', '5'];
+
+function trainArgs(
+  { directory, data, card: file }: Place,
+  name: string,
+  ...more: readonly string[]
+): string[] {
+  return ['train', data, '--card', file, '-o', path.join(directory, name), ...FLAGS, ...more];
+}
+
+function weightsOf({ directory }: Place, name: string): Promise<Buffer> {
+  return readFile(path.join(directory, name, 'weights.safetensors'));
+}
+
+test('the same seed gives the same bits, another seed others; a run that is killed and resumed gives them too', async () => {
+  await inPlace(async (place) => {
+    const losses = [
+      '--epochs',
+      '4',
+      '--loss',
+      'swap',
+      '--loss',
+      'explicit:0.5',
+      '--loss',
+      'rank:0.5',
+      '--accumulate',
+      '2',
+    ];
+    for (const name of ['one', 'two']) {
+      const { code, stderr } = await runCli(...trainArgs(place, name, ...losses));
+      assert.equal(code, 0, stderr);
+    }
+    const wanted = await weightsOf(place, 'one');
+    assert.ok(wanted.equals(await weightsOf(place, 'two')), 'the same seed');
+    await runCli(...trainArgs(place, 'other', ...losses, '--seed', '6'));
+    assert.ok(!wanted.equals(await weightsOf(place, 'other')), 'another seed');
+
+    const random = uniform(Date.now());
+    let kills = 0;
+    for (let done = false; !done;) {
+      const child = spawn(process.execPath, [MAIN, ...trainArgs(place, 'killed', ...losses, '--resume')], {
+        stdio: 'ignore',
+      });
+      // early enough to hit it at work, later each time so that it ends
+      const timer = setTimeout(() => child.kill('SIGKILL'), 500 + 400 * kills + 600 * random());
+      const [code] = (await once(child, 'exit')) as [number | null];
+      clearTimeout(timer);
+      if (code === null) kills++;
+      else assert.equal(code, 0);
+      done = code === 0;
+    }
+    assert.ok(kills > 0, 'it was killed');
+    assert.ok(wanted.equals(await weightsOf(place, 'killed')), `killed ${kills} times`);
+    const log = async (name: string): Promise<string[]> =>
+      (await readFile(path.join(place.directory, `${name}.training`, 'log.jsonl'), 'utf8'))
+        .trim()
+        .split('\n');
+    assert.deepEqual(
+      (await log('killed')).slice(0, -1),
+      (await log('one')).slice(0, -1),
+      'the log has no gap and no double',
+    );
+  });
+});
+
+/** The same task for a model without a norm over the action dims, which sees how far a chunk goes. */
+function globalTask(): { tensors: Map<string, Tensor>; card: ModelCard } {
+  const tensors = taskData(1);
+  const whole = toFloat32('hidden', tensors.get('hidden')!);
+  const first = Float32Array.from({ length: M * 8 }, (_, i) => whole[Math.floor(i / 8) * S * 8 + (i % 8)]!);
+  tensors.set('hidden', float32Tensor([M, 8], first));
+  const settings = { state_dim: 8, hidden: 16, action_dim: 3, readout: { kind: 'linear' }, tau: 1, chunk: H };
+  return { tensors, card: smallCard({ architecture: 'global_context', ...settings }) };
+}
+
+test('ranking by outcome learns to choose: regret falls, order agrees, the bundle serves at once', async () => {
+  const task = globalTask();
+  await inPlace(async (place) => {
+    await writeFile(place.card, JSON.stringify(task.card));
+    const flags = ['--epochs', '30', '--loss', 'rank', '--dropout', '0', '--lr', '3e-3', '--json', '--patience', '0', '--validation', '0.25']; // prettier-ignore
+    const { code, stdout, stderr } = await runCli(...trainArgs(place, 'ranked', ...flags));
+    assert.equal(code, 0, stderr);
+    const result = JSON.parse(stdout) as { decisive: { contexts: number; of: number }; log: string };
+    assert.deepEqual(result.decisive, { contexts: 64, of: 96 });
+    const lines = (await readFile(result.log, 'utf8')).trim().split('\n');
+    const validations = lines.map((line) => JSON.parse(line) as Record<string, number>).filter(({ kind }) => String(kind) === 'validation'); // prettier-ignore
+    const [first] = validations;
+    const best = validations.reduce((a, b) => (b['regret']! < a['regret']! ? b : a));
+    assert.ok(best['regret']! < 0.8 * first!['regret']!, `regret ${first!['regret']} to ${best['regret']}`);
+    assert.ok(best['rank_correlation']! > 0.5, `rank correlation ${best['rank_correlation']}`);
+    const bundle = await loadBundle(path.join(place.directory, 'ranked'));
+    assert.equal(bundle.card.name, 'ranked');
+    const scored = await runCli(
+      ...['score', path.join(place.directory, 'ranked'), place.data, '--json', '--provider', 'cpu'],
+    );
+    assert.equal(scored.code, 0, scored.stderr);
+    // goes on from a bundle, beside InfoNCE
+    const more = ['--epochs', '1', '--loss', 'outcome', '--loss', 'swap', '--loss', 'listwise', '--loss', 'hinge', '--loss', 'margin', '--loss', 'alignment:0.1']; // prettier-ignore
+    const from = [
+      'train',
+      place.data,
+      '--from',
+      path.join(place.directory, 'ranked'),
+      '-o',
+      path.join(place.directory, 'on'),
+    ];
+    const again = await runCli(...[...from, ...FLAGS, ...more]);
+    assert.equal(again.code, 0, again.stderr);
+  }, task.tensors);
+});
+
+test('a value that is not finite stops the step by name and leaves the saved state as it was', async () => {
+  const poisoned = new Float32Array(M * S * 8).map((_, i) => Math.sin(i));
+  poisoned[50 * S * 8 + 3] = NaN;
+  const tensors = taskData(1, { hidden: float32Tensor([M, S, 8], poisoned) });
+  await inPlace(async (place) => {
+    const { code, stderr } = await runCli(...trainArgs(place, 'bad', '--validation', '0'));
+    assert.equal(code, 2);
+    assert.match(stderr, /hidden: not finite: the step is not made[^]*rows [^]*50/);
+    await assert.rejects(weightsOf(place, 'bad'));
+  }, tensors);
+});
+
+test('refused: outcome alone, losses without their data, no beginning, a state of another run, a bundle that is there', async () => {
+  const bare = new Map(
+    [...taskData(2)].filter(([name]) => !['candidates', 'candidate_cost', 'outcome'].includes(name)),
+  );
+  await inPlace(async (place) => {
+    const refused = async (args: readonly string[], pattern: RegExp): Promise<void> => {
+      const { code, stderr } = await runCli(...args);
+      assert.notEqual(code, 0);
+      assert.match(stderr, pattern);
+    };
+    await refused(trainArgs(place, 'x', '--loss', 'outcome'), /worse than no model[^]*--force/);
+    await refused(trainArgs(place, 'x', '--loss', 'rank'), /candidate_cost: the data have none/);
+    await refused(
+      trainArgs(place, 'x', '--loss', 'swap', '--loss', 'outcome'),
+      /outcome: the data have none/,
+    );
+    await refused(trainArgs(place, 'x', '--loss', 'swap:0'), /--loss: not a loss/);
+    await refused(['train', place.data, '-o', path.join(place.directory, 'x')], /neither --from nor --card/);
+    await refused(trainArgs(place, 'x', '--batch', '95'), /too few rows for a batch/);
+    const { code } = await runCli(...trainArgs(place, 'x', '--epochs', '1'));
+    assert.equal(code, 0);
+    await refused(trainArgs(place, 'x', '--epochs', '1'), /a model bundle is already there/);
+    await refused(
+      trainArgs(place, 'x', '--epochs', '2', '--resume', '--force'),
+      /is of a run with other settings/,
+    );
+  }, bare);
+});
