@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { Client } from '@grpc/grpc-js';
 import { pino } from 'pino';
+import { openCalibrationData } from '../../src/calibration/data/calibration-data.js';
 import { systemClock } from '../../src/batching/clock.js';
 import type { SelectActionRequest } from '../../src/generated/action_energy/v1/SelectActionRequest.js';
 import { Recorder, type RowOutcome } from '../../src/recording/recorder.js';
@@ -13,7 +14,7 @@ import type { Tensor } from '../../src/tensor/tensor.js';
 import { floats32 } from '../../src/tensor/convert.js';
 import { contract } from '../../src/wire/contract.js';
 import { readSafetensors } from '../../src/weights/safetensors.js';
-import { goldenTensors, withDirectory } from '../support/bundles.js';
+import { goldenModel, goldenTensors, withDirectory } from '../support/bundles.js';
 import { startServerProcess } from '../support/server-process.js';
 import {
   call,
@@ -25,6 +26,7 @@ import {
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
+const { card } = goldenModel(CASE);
 const { inline, candidates } = goldenRequest(CASE);
 const [N = 0, H = 0, A = 0] = candidates.shape!;
 const { SelectAction, ReportOutcome } = contract.selection;
@@ -98,6 +100,15 @@ test('decisions with their outcomes are a data set that calibrate reads', () =>
     const sent = goldenTensors(CASE, 'inputs').get('pad_mask')!.bytes.subarray(0, inline.hidden!.shape![0]);
     const visible = sent.filter((masked) => masked === 0).length;
     assert.deepEqual(column('offsets'), [0, visible, 2 * visible, 3 * visible]);
+    const data = await openCalibrationData([folder], card);
+    try {
+      assert.deepEqual([data.rows, data.candidates, data.steps], [3, N, H]);
+      assert.deepEqual([...data.outcome!], [1, 1, 0.25]);
+      assert.deepEqual([...(await data.candidateChunks(0))], own.slice(0, N * H * A));
+      assert.equal((await data.context(2)).hidden.shape[0], visible);
+    } finally {
+      await data.close();
+    }
     const left = (await filesIn(directory)).filter((file) => !path.basename(file).startsWith('shard-'));
     assert.deepEqual(left, []);
   }));
