@@ -5,7 +5,7 @@
  *
  * A request is pledged from its headers until it reaches its queue, where the scheduler's own estimate takes over.
  */
-import type { ServedModel } from './served-model.js';
+import type { Scheduler } from '../batching/scheduler.js';
 
 /** Weight that the past keeps with each new record: about the last twenty count. */
 const KEEP = 0.95;
@@ -35,6 +35,13 @@ export interface Pledge {
   end(): void;
 }
 
+/** What is known of a model's engine. */
+export interface Paced {
+  readonly scheduler: Pick<Scheduler, 'drainEstimateMs'>;
+  /** Engine time of a request. */
+  readonly pace: Pace;
+}
+
 export class ExpectedWait {
   /** When each was pledged, oldest first. */
   readonly #pledged = new Map<Pledge, number>();
@@ -56,7 +63,7 @@ export class ExpectedWait {
    * Until the answer of a request that comes now, milliseconds, on whichever of the models is soonest. 0 where an engine is
    * idle: it takes whatever comes, and so finds out how long that takes.
    */
-  answerMs(nowMs: number, models: readonly Pick<ServedModel, 'scheduler' | 'pace'>[]): number {
+  answerMs(nowMs: number, models: readonly Paced[]): number {
     for (const [pledge, pledgedMs] of this.#pledged) {
       if (nowMs - pledgedMs <= PLEDGE_MS) break;
       this.#pledged.delete(pledge);

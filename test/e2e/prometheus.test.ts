@@ -40,6 +40,7 @@ const EMPTY: Readonly<Record<string, string>> = {
   'Drift of energies (PSI)': 'needs 1024 energies',
   'Gate open': 'the calibration of the bundled model has no gate',
   'Evidence against the gate': 'the same',
+  'Decisions recorded': 'served without --record',
 };
 
 test(
