@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from action_energy import InvalidInput
 from action_energy.record import Recorder
-from action_energy.shards import ShardWriter
+from action_energy.shards import ShardWriter, visible_tokens
 from action_energy.testing.server import server_command
 
 S, D, H, A, N = 12, 64, 8, 7, 4
@@ -230,26 +230,62 @@ def test_a_disk_that_fails_does_not_stop_the_robot(
 
 
 def test_calibrate_reads_the_folder_as_it_stands(models: Path, bundles: Path, tmp_path: Path) -> None:
+    """Candidates and outcomes with it: its report judges choosing among the policy's own samples."""
     data = load_file(str(models / "examples" / "tiny-reach-calibration.safetensors"))
+    rng = np.random.default_rng(0)
     folder = tmp_path / "recordings"
-    with Recorder(str(folder), outcomes=False, queue_rows=1000) as recorder:
+    with Recorder(str(folder), queue_rows=1000) as recorder:
         episodes = data["episode_id"].astype(int)
         for i, episode in enumerate(episodes):
+            chunk = data["actions"][i]
+            noise = rng.normal(0, 0.1, (4, *chunk.shape)).astype(np.float32)
+            noise[..., 6] = 0  # the gripper
             recorder.row(
                 data["hidden"][i],
-                data["actions"][i],
+                chunk,
                 mask=data["pad_mask"][i],
+                candidates=np.concatenate([chunk[None], chunk + noise]),
                 episode=int(episode),
                 task=int(data["task_id"][i]),
                 step=int(data["step"][i]),
             )
         for episode in np.unique(episodes):
-            recorder.end_episode(int(episode))
+            recorder.end_episode(int(episode), success=bool(episode % 2))
+        recorder.flush()
+        assert (recorder.dropped, recorder.error) == (0, None)
     files = sorted(str(path) for path in folder.iterdir())
     assert len(files) == len(np.unique(episodes))
     command = [*server_command(), "calibrate", str(bundles / "tiny-reach"), *files, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads((bundles / "tiny-reach" / "calibration.json").read_text())["data"]["rows"] == len(
-        episodes
-    )
+    calibration = json.loads((bundles / "tiny-reach" / "calibration.json").read_text())
+    assert calibration["data"]["rows"] == len(episodes)
+
+
+def test_calibrate_reads_costs_of_candidates(models: Path, bundles: Path, tmp_path: Path) -> None:
+    """The columns that `branch` writes."""
+    data = load_file(str(models / "examples" / "tiny-reach-calibration.safetensors"))
+    rng = np.random.default_rng(0)
+    writers: Dict[int, ShardWriter] = {}
+    for i, episode in enumerate(data["episode_id"].astype(int)):
+        expert = data["actions"][i]
+        candidates = np.clip(np.stack([expert, *rng.uniform(-1, 1, (3, *expert.shape))]), -1, 1).astype(
+            np.float32
+        )
+        candidates[..., 6] = candidates[..., 6] > 0.5
+        columns = {
+            "actions": candidates[0],
+            "candidates": candidates,
+            "candidate_cost": np.array([0, 1, 1, rng.integers(0, 2)], np.float32),
+            "task_id": np.array(data["task_id"][i], np.int64),
+            "episode_id": np.array(episode, np.int64),
+            "step": np.array(data["step"][i], np.int64),
+        }
+        if episode not in writers:
+            writers[episode] = ShardWriter(tmp_path / f"branch-{episode:08d}.safetensors")
+        writers[episode].write(visible_tokens(data["hidden"][i], data["pad_mask"][i]), columns)
+    files = [str(writer.finish()) for writer in writers.values()]
+    command = [*server_command(), "calibrate", str(bundles / "tiny-reach"), *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "verdict" in done.stdout.lower()
