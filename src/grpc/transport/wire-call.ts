@@ -295,8 +295,10 @@ export class WireCall {
     this.#begunMs = undefined;
     for (const { giveBack } of this.#messages.splice(0)) giveBack();
     const { stream } = this.#call;
-    // after the status has gone out (RFC 9113, 8.1)
-    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+    // after the status has gone out (RFC 9113, 8.1): from Node 22 on, a reset of the same turn overtakes it
+    setImmediate(() => {
+      if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
   }
 
   #fail(fault: Fault, reason: WireRefusal): void {
