@@ -16,9 +16,9 @@ export const LAYERS = [
   'engine',
   'batching',
   'offline',
-  'training',
   'selection',
   'calibration',
+  'training',
   'importing', // scores with the settings that it doubts
   'quality',
   'recording',
