@@ -8,7 +8,6 @@ import { detach, logSoftmax, mul, neg, softplus, sub, sum, unsqueeze } from '../
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import type { BatchEnergies } from './batch-energies.js';
-import type { LossValues } from './loss-terms.js';
 
 export const OUTCOME_KINDS = ['rank', 'listwise', 'outcome'] as const;
 
@@ -29,7 +28,7 @@ export type OutcomeTerm =
    */
   | { readonly kind: 'outcome'; readonly tau: number };
 
-export function outcomeLoss(batch: BatchEnergies, term: OutcomeTerm): LossValues {
+export function outcomeLoss(batch: BatchEnergies, term: OutcomeTerm): { readonly loss: Value } {
   const { g, pairs } = batch;
   if (term.kind === 'outcome') {
     const signs = g.input('outcome_signs', 'float32', [pairs]);
