@@ -1,7 +1,6 @@
 /** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
 import { z } from 'zod';
-import { int8Schema } from './report/precision.js';
-import { figureSchema, reportSchema } from './report/report-schema.js';
+import { figureSchema, int8Schema, reportSchema } from './report/report-schema.js';
 
 export const CALIBRATION_FORMAT = 'action-energy/calibration/2';
 export const CALIBRATION_FILE = 'calibration.json';

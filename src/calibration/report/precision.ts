@@ -2,7 +2,6 @@
  * What 8-bit arithmetic of the context encoder costs, measured on the report's rows: the same rows, batches and chunks are
  * scored by both engines, so every difference is the arithmetic's.
  */
-import { z } from 'zod';
 import { infonceRows } from '../metrics/infonce.js';
 import { intervals, real, share } from '../metrics/intervals.js';
 import { quantile } from '../metrics/quantile.js';
@@ -10,24 +9,7 @@ import { meanRanks } from '../metrics/ranks.js';
 import { weightedMean } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
 import type { Fit } from '../fit/fit-calibration.js';
-import { figureSchema, reportFigure } from './report-schema.js';
-
-export const int8Schema = z.strictObject({
-  rows: z.int().min(0),
-  /** Share of rows whose best chunk is the same. */
-  same_best: figureSchema,
-  /** 0.95 quantile of how far int8 moves a chunk's energy against the row's best one. */
-  error: z.number(),
-  /** Rows whose best chunk lies farther below the second than `error`, and the share of them with the same best. */
-  decided_rows: z.int().min(0),
-  same_decided: figureSchema,
-  /** Rank correlation of the two energies within a row. */
-  spearman: figureSchema,
-  /** InfoNCE loss in int8 at the fitted temperature, and how much it exceeds that of float32. */
-  loss: figureSchema,
-  loss_increase: figureSchema,
-});
-export type Int8Report = z.infer<typeof int8Schema>;
+import { reportFigure, type Int8Report } from './report-schema.js';
 
 const ERROR_LEVEL = 0.95;
 /** With fewer decided rows the share says little, and int8 is not chosen by it. */

@@ -116,3 +116,21 @@ export const reportSchema = z.strictObject({
   }),
 });
 export type Report = z.infer<typeof reportSchema>;
+
+/** What 8-bit arithmetic of the context encoder costs on the report's rows. */
+export const int8Schema = z.strictObject({
+  rows: count,
+  /** Share of rows whose best chunk is the same. */
+  same_best: figureSchema,
+  /** 0.95 quantile of how far int8 moves a chunk's energy against the row's best one. */
+  error: z.number(),
+  /** Rows whose best chunk lies farther below the second than `error`, and the share of them with the same best. */
+  decided_rows: count,
+  same_decided: figureSchema,
+  /** Rank correlation of the two energies within a row. */
+  spearman: figureSchema,
+  /** InfoNCE loss in int8 at the fitted temperature, and how much it exceeds that of float32. */
+  loss: figureSchema,
+  loss_increase: figureSchema,
+});
+export type Int8Report = z.infer<typeof int8Schema>;
