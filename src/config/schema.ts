@@ -4,24 +4,9 @@
  * from here.
  */
 import { z } from 'zod';
+import { limits } from './limits.js';
+import { delayMs, meta, path, size, tcpAddress } from './values.js';
 import { DEFAULT_BOUNDS, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
-
-const MIB = 1 << 20;
-const size = z.int().min(1);
-/** setTimeout's longest delay; longer ones fire at once. */
-const delayMs = z
-  .int()
-  .min(0)
-  .max(2 ** 31 - 1);
-const path = z.string().min(1);
-const tcpAddress = z
-  .string()
-  .regex(/^(none|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^\s:[\]/]+:\d{1,5})$/, 'host:port, [ipv6]:port or none');
-
-/** `flag` is the one name that a setting has outside the file. */
-function meta(flag: string, description: string): { flag: string; description: string } {
-  return { flag, description };
-}
 
 const models = z.strictObject({
   directory: path
@@ -110,70 +95,6 @@ const auth = z.strictObject({
       meta(
         'tokens-file',
         'YAML list of bearer tokens with names and permissions; read again when it changes and on SIGHUP',
-      ),
-    ),
-});
-
-const limits = z.strictObject({
-  messageBytes: size
-    .max(2 ** 31 - 1)
-    .default(64 * MIB)
-    .meta(meta('max-message-bytes', 'Largest gRPC message')),
-  tokens: size.default(8192).meta(meta('max-tokens', 'Most tokens (S) of one context')),
-  candidates: size.default(4096).meta(meta('max-candidates', 'Most candidate chunks (N) of one request')),
-  steps: size
-    .default(512)
-    .meta(meta('max-steps', 'Most steps (H) of a chunk, where the model card leaves it open')),
-  contexts: size.default(256).meta(meta('max-contexts', 'Most contexts (B) of one EnergyMatrix')),
-  scoredSteps: size
-    .default(1 << 20)
-    .meta(meta('max-scored-steps', 'Most steps of one request in all: contexts x chunks x steps')),
-  streamOutstanding: size
-    .max(65536)
-    .default(16)
-    .meta(
-      meta('max-stream-outstanding', 'Requests under way on one stream; beyond it the server stops reading'),
-    ),
-  connections: size.default(1024).meta(meta('max-connections', 'Open connections; more are closed at once')),
-  concurrentStreams: size
-    .max(2 ** 31 - 1)
-    .default(256)
-    .meta(meta('max-concurrent-streams', 'Calls under way on one connection')),
-  peerConnections: size
-    .optional()
-    .meta(meta('max-peer-connections', 'Open connections of one address. Default: half of all connections')),
-  connectionIdleMs: delayMs
-    .min(1000)
-    .default(300_000)
-    .meta(meta('connection-idle-ms', 'A connection without a call for this long is closed')),
-  stallMs: delayMs
-    .min(100)
-    .default(10_000)
-    .meta(meta('stall-ms', 'A message under way that brings no byte for this long is given up')),
-  transferMs: delayMs
-    .min(100)
-    .default(60_000)
-    .meta(
-      meta('transfer-ms', 'How long a message may take to arrive, and an answer to be taken by its client'),
-    ),
-  memoryBytes: size
-    .min(64 * MIB)
-    .optional()
-    .meta(
-      meta(
-        'memory-bytes',
-        'Memory that all clients together may cause: messages under way, inflated and queued, unread answers, kept contexts. Default: half of what the process may use',
-      ),
-    ),
-  receiveWindowBytes: z
-    .int()
-    .min(65535)
-    .max(2 ** 31 - 1)
-    .default(16 * MIB)
-    .meta(
-      meta(
-        'receive-window-bytes',
-        'HTTP/2 receive window of a connection and of each call: what a client may send ahead',
       ),
     ),
 });

@@ -148,8 +148,12 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       metricsPort: metricsServer?.port,
       failed: registry.failed,
       async reload() {
-        tokens?.reload();
-        await registry.reload('');
+        // neither stops the other
+        const [first] = await Promise.all([
+          faultOf(() => tokens?.reload()),
+          faultOf(() => registry.reload('')),
+        ]).then((faults) => faults.filter((fault) => fault !== undefined));
+        if (first !== undefined) throw first;
       },
       close: (drainMs = config.lifecycle.drainMs) => (closing ??= close(drainMs)),
     };
@@ -221,6 +225,15 @@ async function listen(
     addresses.push(`unix:${socket}`);
   }
   return addresses;
+}
+
+async function faultOf(run: () => unknown): Promise<Fault | undefined> {
+  try {
+    await run();
+    return undefined;
+  } catch (error) {
+    return toFault(error);
+  }
 }
 
 /** Waits for `done`, but not longer than `boundMs`. */

@@ -112,8 +112,9 @@ export class ModelRegistry {
   }
 
   /**
-   * Reads one model again, or with an empty name all of them and any that are new. Errors: `not_found`, `precondition`
-   * when one is being loaded, and whatever the bundle or engine refuses; the old model then goes on.
+   * Reads one model again, or with an empty name all of them and any that are new, each by itself: one that cannot be
+   * loaded keeps its old version and is named in the error, the others are loaded. Errors: `not_found`, `precondition`
+   * when one is being loaded, and whatever the bundle or engine refuses.
    */
   async reload(name: string): Promise<ServedModel[]> {
     const folders = await this.#options.folders();
@@ -125,10 +126,27 @@ export class ModelRegistry {
       });
     }
     const reloaded: ServedModel[] = [];
+    const failures: Fault[] = [];
     for (const [each, folder] of folders) {
-      if (name === '' || each === name) reloaded.push(await this.#load(each, folder));
+      if (name !== '' && each !== name) continue;
+      try {
+        reloaded.push(await this.#load(each, folder));
+      } catch (error) {
+        const fault = toFault(error);
+        this.#options.log.error(
+          { model: each, err: fault },
+          'a model was not loaded again; its old version goes on',
+        );
+        if (name !== '') throw fault;
+        failures.push(new Fault(fault.kind, `${each}: ${fault.message}`, { cause: fault }));
+      }
     }
-    return reloaded;
+    const [first] = failures;
+    if (first === undefined) return reloaded;
+    throw new Fault(first.kind, `not loaded again: ${failures.map(({ message }) => message).join('; ')}`, {
+      mend: 'The others were loaded; the old versions of these go on',
+      cause: first,
+    });
   }
 
   /**

@@ -224,6 +224,35 @@ test('reload swaps a changed bundle in without failing a request, and loses kept
   }
 });
 
+test('reload takes each model by itself: a broken one is named and goes on, the others and the tokens are read', async () => {
+  const service = await serveGolden([CASE, OTHER]);
+  const { client, server, models } = service;
+  try {
+    const before = await call(client, ScoreActions, request);
+    await rm(path.join(models, CASE, 'weights.safetensors')); // the first by name
+    const { card, weights } = goldenModel(OTHER);
+    const changed = new Map(
+      [...weights].map(([name, tensor]) => [name, { ...tensor, bytes: tensor.bytes.slice() }]),
+    );
+    changed
+      .values()
+      .next()
+      .value!.bytes.set(Buffer.from(Float32Array.of(3).buffer));
+    await saveBundle(path.join(models, OTHER), card, changed, { force: true });
+    const digestOf = async (name: string): Promise<string | undefined> =>
+      (await call(client, GetModel, { name })).version?.digest;
+    const [broken, fine] = [await digestOf(CASE), await digestOf(OTHER)];
+    const error = await failure(call(client, contract.admin.Reload, {}));
+    assert.match(error.details, /cross_relu_sigmoid: .*weights/);
+    assert.equal(await digestOf(CASE), broken);
+    assert.notEqual(await digestOf(OTHER), fine);
+    assert.deepEqual((await call(client, ScoreActions, request)).energies, before.energies);
+    await assert.rejects(server.reload(), /not loaded again/);
+  } finally {
+    await service.close();
+  }
+});
+
 test('reload while requests run: the old engine finishes them', async () => {
   const { service, engines } = await gatedService();
   const { client } = service;
