@@ -1,12 +1,14 @@
 /**
- * `npm run faults [-- --seconds 60]`: the long form of the overload test. Ten times what the server can do, open loop: every
- * request must be answered or refused, none lost, and memory must be flat. Prints what was measured; exit code 1 if not.
+ * `npm run faults [-- --seconds 60]`: hostile clients (`faults-hostile.ts`), then the long form of the overload test: ten times
+ * what the server can do, open loop, where every request must be answered or refused, none lost, and memory must be flat.
+ * Prints what was measured; exit code 1 if not.
  */
 import { parseArgs } from 'node:util';
 import { EnergyClient } from '../src/client/energy-client.js';
 import { summarize } from '../src/client/latency.js';
 import { overload, SERVE_BUNDLED } from '../test/support/load.js';
 import { startServerProcess } from '../test/support/server-process.js';
+import { hostileChecks, type Check } from './faults-hostile.js';
 import { markdownTable } from './table.js';
 
 const { values: flags } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
@@ -17,6 +19,7 @@ const MIB = 1024 ** 2;
  */
 const MOST_GROWTH_MIB = 64;
 
+const hostile = await hostileChecks();
 const server = await startServerProcess([...SERVE_BUNDLED, '--queue-items', '64']);
 const client = await EnergyClient.open({ address: server.address });
 const { due, latenciesMs, errors, resident, queueDepth, capacity, elapsedMs } = await overload(
@@ -34,7 +37,8 @@ const [firstMiB, secondMiB] = [resident.slice(0, middle), resident.slice(middle)
   (half) => Math.max(...half) / MIB,
 ) as [number, number];
 const latency = summarize(latenciesMs);
-const checks: readonly [name: string, found: string, ok: boolean][] = [
+const checks: readonly Check[] = [
+  ...hostile,
   [
     'answered or refused',
     `${latenciesMs.length} + ${refused} of ${due}`,

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { limits } from './limits.js';
-import { delayMs, meta, path, size, tcpAddress } from './values.js';
+import { delayMs, meta, MIB, path, size, tcpAddress } from './values.js';
 import { DEFAULT_BOUNDS, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
 
 const models = z.strictObject({

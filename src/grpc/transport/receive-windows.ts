@@ -34,8 +34,8 @@ export class ReceiveWindows {
       this.#sessions.delete(session);
       this.#share();
     });
-    session.setLocalWindowSize(this.#given);
     this.#share();
+    session.setLocalWindowSize(this.#given);
   }
 
   /** Halved and doubled, so that not every connection that comes or goes changes all the others. */

@@ -5,6 +5,7 @@
  *
  * Before memory is taken for a message its length is told, and whoever is told may hold the rest back (`receive-line.ts`).
  */
+import { discard } from '../../engine/memory.js';
 import { Fault } from '../../errors.js';
 
 /** One byte for the compression, four for the length (big-endian), as gRPC over HTTP/2 frames messages. */
@@ -29,6 +30,7 @@ export class MessageAssembler {
   #filled = 0;
   /** What came with a length that waits. */
   #held: Buffer | undefined;
+  #dropped = false;
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
@@ -50,6 +52,7 @@ export class MessageAssembler {
    * that lies takes address space until the call ends, but no memory: pages are touched as bytes come.
    */
   write(chunk: Buffer): Buffer[] {
+    if (this.#dropped) return [];
     if (this.#held !== undefined) {
       this.#held = Buffer.concat([this.#held, chunk]);
       return [];
@@ -83,6 +86,18 @@ export class MessageAssembler {
     this.#held = undefined;
     this.#frame = this.#newFrame();
     return held;
+  }
+
+  /** Nothing more is taken, and the memory of a message that is not whole is given back now, not when it is collected. */
+  drop(): void {
+    this.#dropped = true;
+    this.#held = undefined;
+    const frame = this.#frame;
+    this.#frame = undefined;
+    // small ones lie in memory that others share
+    if (frame !== undefined && frame.byteLength === frame.buffer.byteLength) {
+      discard([frame.buffer as ArrayBuffer]);
+    }
   }
 
   #begin(): 'go' | 'wait' {

@@ -157,6 +157,7 @@ export class WireCall {
   /** The stream is closed: whatever is held is given back. */
   close(): void {
     const late = Date.now() >= this.#call.getDeadline();
+    this.#assembler.drop();
     this.#options.observer.onEnd(late ? Code.DEADLINE_EXCEEDED : Code.CANCELLED);
     this.#place?.giveBack();
     this.#place = undefined;
@@ -291,6 +292,7 @@ export class WireCall {
 
   /** The call has its status: what has come of it is not needed, and the rest of an upload need not come. */
   #stopReading(): void {
+    this.#assembler.drop();
     this.#place?.giveBack();
     this.#begunMs = undefined;
     for (const { giveBack } of this.#messages.splice(0)) giveBack();

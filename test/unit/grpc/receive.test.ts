@@ -53,6 +53,15 @@ describe('assembling messages', () => {
     );
   });
 
+  test('a message that is given up gives its memory back, and nothing more is taken', () => {
+    const assembler = new MessageAssembler({ messageBytes: 1 << 20 });
+    assert.deepEqual(assembler.write(framed(new Uint8Array(100_000)).subarray(0, 50_000)), []);
+    assembler.drop();
+    assert.deepEqual(assembler.write(Buffer.alloc(50_005)), []);
+    assert.deepEqual(assembler.write(framed(new Uint8Array(3))), []);
+    assembler.drop();
+  });
+
   test('lengths that lie take no memory', () => {
     const lie = Buffer.from([0, 0x3f, 0xff, 0xff, 0xff, 1, 2, 3]); // 1 GiB
     const before = process.memoryUsage.rss();
