@@ -100,6 +100,25 @@ def flip_gripper(chunks: np.ndarray) -> np.ndarray:
     return flipped
 
 
+def policy_samples(rng: np.random.Generator, chunks: np.ndarray, count: int) -> np.ndarray:
+    """[M, count, H, A] of a noisy policy that at times goes for the wrong object, or grips at the wrong time."""
+    moments = len(chunks)
+    samples = np.repeat(chunks[:, None], count, axis=1)
+    elsewhere = rng.random((moments, count)) < 0.2
+    samples[elsewhere] = chunks[rng.integers(moments, size=elsewhere.sum())]
+    samples = perturb(rng, samples, 0.25)
+    wrong_grip = rng.random((moments, count)) < 0.05
+    samples[wrong_grip] = flip_gripper(samples[wrong_grip])
+    return samples.astype(np.float32)
+
+
+def failed(chunks: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """[M, count] 1.0 where a sample, executed, ends further than 0.25 from where the expert does, or grips otherwise."""
+    gap = STEP * (samples - chunks[:, None])[..., :POSE].sum(axis=-2)
+    grips = (samples[..., -1] != chunks[:, None, :, -1]).any(axis=-1)
+    return ((np.linalg.norm(gap, axis=-1) > 0.25) | grips).astype(np.float32)
+
+
 def perturb(rng: np.random.Generator, chunks: np.ndarray, sigma: float) -> np.ndarray:
     """One random direction a chunk, the same for all its steps, on the pose dims; the gripper stays two-valued."""
     moved = chunks.copy()

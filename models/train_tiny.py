@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from tiny_task import A, D, H, flip_gripper, perturb, sample_moments
+from tiny_task import A, D, H, failed, flip_gripper, perturb, policy_samples, sample_moments
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "test" / "golden"))
 from energy_model import READOUTS, build, off_diagonal, positional_encoding, swap_infonce  # noqa: E402
@@ -30,6 +30,7 @@ CARD = {
     "tau": 0.5,
 }
 TRAIN, HELD_OUT, CALIBRATION, EXAMPLES = 8192, 1024, 256, 4
+SAMPLES = 8  # of a policy, a calibration moment
 BATCH, EVAL_BATCH = 48, 32
 EXPLICIT = 0.5  # weight of each expert chunk against its own distortions, beside the swap loss
 AGAINST_SATURATION = 2e-3  # weight of r^2, which keeps the sigmoid from bunching energies at its ends
@@ -132,12 +133,18 @@ def example_file(seed: int) -> dict[str, torch.Tensor]:
 
 
 def calibration_file(seed: int) -> dict[str, torch.Tensor]:
-    """Expert moments of unseen episodes, with two negatives each: the chunk pushed aside, and the gripper flipped."""
+    """Expert moments of unseen episodes, with two negatives each (the chunk pushed aside, the gripper flipped), and with
+    samples of a noisy policy and what each would come to."""
     moments = sample_moments(seed=seed, count=CALIBRATION, per_episode=4)
     chunks = moments["actions"]
     pushed = perturb(np.random.default_rng(seed), chunks, 0.5).astype(np.float32)
     negatives = torch.from_numpy(np.stack([pushed, flip_gripper(chunks)], axis=1))
-    return as_tensors(moments) | {"negatives": negatives}
+    samples = policy_samples(np.random.default_rng(seed + 1), chunks, SAMPLES)
+    return as_tensors(moments) | {
+        "negatives": negatives,
+        "candidates": torch.from_numpy(samples).bfloat16(),
+        "candidate_cost": torch.from_numpy(failed(chunks, samples)),
+    }
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
+import { bestRule, fitPrior } from './choice/fit-choice.js';
 import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
 import { energyLandscape } from './report/plots.js';
@@ -40,11 +41,16 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
   const { seed, nearDuplicate, ...pass } = await preparePass(options);
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
   const batch = fittingBatch(options.batch ?? CALIBRATE_DEFAULTS.batch, split);
-  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
+  const { clusters } = split;
+  const density = await fitPrior(data, split.fit, clusters);
+  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters, density };
   const fitted = await collect(data, split.fit, collecting);
-  const fit = fitCalibration(fitted, { cardTau: card.tau, episodeSteps: data.step });
+  const fit = fitCalibration(fitted, { cardTau: card.tau, episodeSteps: data.step, density });
+  const fittedRows = [...new Set(fitted.hashes)].sort();
   const heldOut = await collect(data, split.heldOut, collecting);
-  const report = await reportOn(heldOut, fit, collecting, options);
+  const report = await reportOn(heldOut, fit, fittedRows, collecting, options);
+  const { verdict } = report.verdict;
+  const best = report.choice && bestRule(report.choice, fit.better, verdict);
   const { int8 } = options;
   const compared =
     int8 &&
@@ -70,9 +76,12 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
       seed,
       near_duplicate: nearDuplicate,
       action_units: Array.from(pass.units),
+      fitted_rows: fittedRows,
     },
+    verdict,
     better: fit.better,
     scores: fit.scores,
+    choice: fit.choice && { ...fit.choice, best },
     report,
     ...(compared && { int8: compared }),
   } as const;
@@ -84,7 +93,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
  * `calibrate`.
  */
 export async function evaluateCalibration(
-  calibration: Pick<Calibration, 'scores' | 'better'>,
+  calibration: Pick<Calibration, 'scores' | 'better' | 'choice' | 'data'>,
   options: CalibrateOptions,
 ): Promise<Report> {
   const { data } = options;
@@ -92,11 +101,16 @@ export async function evaluateCalibration(
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
   const rows = Int32Array.from({ length: data.rows }, (_, row) => row);
   const batch = Math.min(options.batch ?? CALIBRATE_DEFAULTS.batch, data.rows);
-  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters: split.clusters };
-  return reportOn(await collect(data, rows, collecting), calibration, collecting, options);
+  const { clusters } = split;
+  const density = calibration.choice?.density ?? null;
+  const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters, density };
+  const observations = await collect(data, rows, collecting);
+  return reportOn(observations, calibration, calibration.data.fitted_rows, collecting, options);
 }
 
-async function preparePass(options: CalibrateOptions): Promise<Omit<CollectOptions, 'batch' | 'clusters'>> {
+async function preparePass(
+  options: CalibrateOptions,
+): Promise<Omit<CollectOptions, 'batch' | 'clusters' | 'density'>> {
   const { engine, card, data, onRows } = options;
   const { seed = CALIBRATE_DEFAULTS.seed, nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate } = options;
   const units = await actionUnits(data, card);
@@ -114,13 +128,14 @@ async function preparePass(options: CalibrateOptions): Promise<Omit<CollectOptio
 async function reportOn(
   observations: Observations,
   fit: Fit,
+  fittedRows: readonly string[],
   collecting: CollectOptions,
   { engine, card, data }: CalibrateOptions,
 ): Promise<Report> {
   const { units, plan } = collecting;
   const example = observations.rows[0]!;
   const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
-  return evaluate(observations, fit, { card, plan, landscape });
+  return evaluate(observations, fit, { card, plan, landscape, fittedRows });
 }
 
 function fittingBatch(wanted: number, split: Split): number {

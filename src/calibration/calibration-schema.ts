@@ -1,6 +1,8 @@
 /** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
 import { z } from 'zod';
-import { figureSchema, int8Schema, reportSchema } from './report/report-schema.js';
+import { choiceFitSchema, verdictSchema } from './choice/choice-schema.js';
+import { figureSchema } from './report/figure.js';
+import { int8Schema, reportSchema } from './report/report-schema.js';
 
 export const CALIBRATION_FORMAT = 'action-energy/calibration/2';
 export const CALIBRATION_FILE = 'calibration.json';
@@ -56,15 +58,21 @@ export const calibrationSchema = z.strictObject({
       fit_rows: count,
       held_out_rows: count,
     }),
+    /** 12 hex digits of the sha256 of each fitted row, ascending: an evaluation says whether it sees them again. */
+    fitted_rows: z.array(z.string().regex(/^[0-9a-f]{12}$/)),
     seed: z.int(),
     /** Root mean square distance, in action units, below which a chunk of the same task is no negative. */
     near_duplicate: finite,
     /** Size of one action unit by dim. */
     action_units: z.array(finite),
   }),
+  /** The line above all others; the report gives the reasons. */
+  verdict: verdictSchema.shape.verdict,
   /** The score that tells experts' chunks apart better: use this one's probabilities. */
   better: z.enum(['readout', 'logit']),
   scores: z.strictObject({ readout: scoreFitSchema, logit: scoreFitSchema }),
+  /** Gates, density and best rule of choosing among the policy's samples; null where the data hold none. */
+  choice: choiceFitSchema.nullable(),
   report: reportSchema,
   /** What int8 costs on the report's rows, where it was measured. */
   int8: int8Schema.optional(),

@@ -5,13 +5,14 @@
  * Cost of a row, in chunks scored: B for the matrix and about 13 for the made negatives (more with given ones). With the
  * default B = 16 that is some 30 chunks, less work than encoding a context of 300 tokens.
  */
+import { createHash } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import { checkActions } from '../model/actions.js';
 import { float32Tensor } from '../tensor/tensor.js';
 import { engineContext, type CalibrationData } from './data/calibration-data.js';
 import { scoreContexts, type OfflineContext, type OfflineItem } from '../offline/score-contexts.js';
-import { Recorder, type Observations, type RecorderOptions } from './observations.js';
+import { Recorder, type Observations, type RecordedBatch, type RecorderOptions } from './observations.js';
 import { seededRandom, shuffle } from '../random.js';
 
 export interface CollectOptions extends RecorderOptions {
@@ -20,10 +21,8 @@ export interface CollectOptions extends RecorderOptions {
   readonly onRows?: (count: number) => void;
 }
 
-interface ReadBatch {
+interface ReadBatch extends RecordedBatch {
   readonly contexts: OfflineContext[];
-  /** Expert chunks, [B, H, A]. */
-  readonly experts: Float32Array;
   /** Made and given negatives of each row, [N, H, A]. */
   readonly negatives: Float32Array[];
 }
@@ -57,7 +56,7 @@ export async function collect(
     const items = scoreItems(current, data);
     const raw = await scoreContexts(engine, current.contexts, items);
     const fresh = Math.min(batch, order.length - i * batch);
-    recorder.record(i * batch, fresh, batches[i]!, current.experts, raw);
+    recorder.record(i * batch, fresh, batches[i]!, current, raw);
     onRows?.(fresh);
   }
   return recorder.observations();
@@ -72,12 +71,22 @@ async function readBatch(
   const experts = new Float32Array(rows.length * size);
   const contexts: OfflineContext[] = [];
   const negatives: Float32Array[] = [];
+  const candidates: { chunks: Float32Array; costs: Float64Array | undefined }[] = [];
+  const hashes: string[] = [];
   const count = plan.kinds.reduce((sum, kind) => sum + kind.count, 0);
   for (const [i, row] of rows.entries()) {
-    contexts.push(await engineContext(data, row, card));
+    const context = await engineContext(data, row, card);
+    contexts.push(context);
     const expert = await data.actions(row);
     checkActions(float32Tensor([1, data.steps, data.dims], expert), card, `actions of row ${row}`);
     experts.set(expert, i * size);
+    hashes.push(contentHash(context.item.bytes, expert));
+    if (data.candidates > 0) {
+      const chunks = await data.candidateChunks(row);
+      const shape = [data.candidates, data.steps, data.dims];
+      checkActions(float32Tensor(shape, chunks), card, `candidates of row ${row}`);
+      candidates.push({ chunks, costs: data.hasCost ? await data.candidateCosts(row) : undefined });
+    }
     const made = new Float32Array(count * size);
     let at = 0;
     for (const kind of plan.kinds) {
@@ -86,16 +95,31 @@ async function readBatch(
     }
     negatives.push(made);
   }
-  return { contexts, experts, negatives };
+  return { contexts, experts, negatives, candidates, hashes };
 }
 
-/** First the matrix, then the negatives row by row. */
-function scoreItems({ contexts, experts, negatives }: ReadBatch, data: CalibrationData): OfflineItem[] {
+/** Bytes of a context that its hash is of: from the start and from the end, which is enough to know it again. */
+const HASHED_BYTES = 4096;
+
+/** 12 hex digits of a row's sha256. */
+function contentHash(context: Uint8Array, expert: Float32Array): string {
+  const hash = createHash('sha256');
+  hash.update(new Uint8Array(expert.buffer, expert.byteOffset, expert.byteLength));
+  hash.update(context.subarray(0, HASHED_BYTES));
+  hash.update(context.subarray(Math.max(0, context.byteLength - HASHED_BYTES)));
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** First the matrix, then the negatives row by row, then the candidates row by row. */
+function scoreItems(
+  { contexts, experts, negatives, candidates }: ReadBatch,
+  data: CalibrationData,
+): OfflineItem[] {
   const { steps, dims } = data;
   const slots = contexts.map((_, i) => i);
   const matrix: OfflineItem = { slots, actions: experts, candidates: contexts.length, steps };
-  const rows = negatives.map((actions, i): OfflineItem => ({
-    slots: [slots[i]!],
+  const rows = [...negatives, ...candidates.map(({ chunks }) => chunks)].map((actions, i): OfflineItem => ({
+    slots: [slots[i % slots.length]!],
     actions,
     candidates: actions.length / (steps * dims),
     steps,

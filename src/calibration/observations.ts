@@ -1,7 +1,8 @@
 /** What one pass over the data leaves behind: a few numbers a row, whatever the size of its context. */
-import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw, type Score } from '../model/energy.js';
 import { isSaturated } from '../model/readout.js';
+import type { CandidateTable } from './choice/candidate-table.js';
+import { ChoiceRecorder, type ChoiceRecorderOptions } from './choice/choice-recorder.js';
 import type { CalibrationData } from './data/calibration-data.js';
 import type { NegativePlan } from './data/negatives.js';
 import type { CandidateGroups } from './metrics/groups.js';
@@ -27,13 +28,24 @@ export interface Observations extends Readonly<Record<Score, ScoreTable>> {
   readonly saturated: Float64Array;
   /** Swap negatives left out because they nearly equal the expert's chunk. */
   readonly leftOut: number;
+  /** The policy's samples; undefined where the data hold none. */
+  readonly candidates: CandidateTable | undefined;
+  /** 12 hex digits of the content of each row, [n]. */
+  readonly hashes: readonly string[];
 }
 
-export interface RecorderOptions {
-  readonly card: ModelCard;
+/** What is kept of B rows besides their scores. */
+export interface RecordedBatch {
+  /** Expert chunks, [B, H, A]. */
+  readonly experts: Float32Array;
+  /** The policy's samples of each row [N, H, A] and their costs; empty where the data hold none. */
+  readonly candidates: readonly { readonly chunks: Float32Array; readonly costs: Float64Array | undefined }[];
+  /** 12 hex digits of the content of each row. */
+  readonly hashes: readonly string[];
+}
+
+export interface RecorderOptions extends ChoiceRecorderOptions {
   readonly plan: NegativePlan;
-  /** Action units by dim, [A]. */
-  readonly units: Float64Array;
   /** Cluster of each data row. */
   readonly clusters: Int32Array;
   /** B: contexts encoded together, and chunks that each of them meets. */
@@ -59,6 +71,8 @@ export class Recorder {
   readonly #ownSteps: Float64Array;
   readonly #swapSteps: Float64Array;
   readonly #saturated: Float64Array;
+  readonly #choice: ChoiceRecorder | undefined;
+  readonly #hashes: string[] = [];
   #leftOut = 0;
 
   constructor(data: CalibrationData, order: Int32Array, options: RecorderOptions) {
@@ -78,10 +92,21 @@ export class Recorder {
     this.#ownSteps = new Float64Array(n * data.steps);
     this.#swapSteps = new Float64Array(n * data.steps);
     this.#saturated = new Float64Array(n);
+    const clusters = order.map((row) => options.clusters[row]!);
+    this.#choice = data.candidates > 0 ? new ChoiceRecorder(data, order, clusters, options) : undefined;
   }
 
-  /** `raw[0]` [B, B, H], `raw[1 + i]` [1, N, H]; the first `fresh` rows of the batch are recorded from `first` on. */
-  record(first: number, fresh: number, rows: Int32Array, experts: Float32Array, raw: Float32Array[]): void {
+  /**
+   * `raw[0]` [B, B, H], then [1, N, H] for each row's negatives, then for each row's candidates; the first `fresh` rows of the
+   * batch are recorded from `first` on.
+   */
+  record(
+    first: number,
+    fresh: number,
+    rows: Int32Array,
+    { experts, candidates, hashes }: RecordedBatch,
+    raw: Float32Array[],
+  ): void {
     const { card, batch, plan } = this.#options;
     const { steps } = this.#data;
     const { readout, pool } = card;
@@ -90,7 +115,7 @@ export class Recorder {
       const matrix = energiesFromRaw(raw[0]!, steps, { readout, pool, score });
       this.#matrix[score].set(matrix.energies.subarray(0, fresh * batch), first * batch);
       if (score === 'readout') for (let i = 0; i < fresh; i++) this.#meanSteps(first + i, i, matrix.steps);
-      for (let i = 0; i < fresh && raw.length > 1; i++) {
+      for (let i = 0; i < fresh && plan.kinds.length > 0; i++) {
         const { energies } = energiesFromRaw(raw[1 + i]!, steps, { readout, pool, score });
         let at = 0;
         for (const { name, count } of plan.kinds) {
@@ -98,6 +123,13 @@ export class Recorder {
           at += count;
         }
       }
+    }
+    this.#hashes.push(...hashes.slice(0, fresh));
+    const size = experts.length / batch;
+    for (let i = 0; i < fresh && this.#choice !== undefined; i++) {
+      const { chunks, costs } = candidates[i]!;
+      const expert = experts.subarray(i * size, (i + 1) * size);
+      this.#choice.record(first + i, chunks, raw[raw.length - batch + i]!, expert, costs);
     }
     for (let i = 0; i < fresh; i++) {
       const own = raw[0]!.subarray(i * batch * steps, (i + 1) * batch * steps);
@@ -125,6 +157,8 @@ export class Recorder {
       swapSteps: this.#swapSteps,
       saturated: this.#saturated,
       leftOut: this.#leftOut,
+      candidates: this.#choice?.table(),
+      hashes: this.#hashes,
     };
   }
 

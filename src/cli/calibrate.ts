@@ -9,11 +9,13 @@ import { renderPage } from '../calibration/report/html/page.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import type { ModelCard } from '../model/card.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
-import { figure, summaryText } from '../calibration/report/tables.js';
+import { figure } from '../calibration/report/figure.js';
+import { summaryText } from '../calibration/report/tables.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
+import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';
 
-interface CalibrateFlags extends PassFlags {
+interface CalibrateFlags extends PassFlags, RequireFlag {
   readonly out?: string;
   readonly int8: boolean;
 }
@@ -28,44 +30,43 @@ export function calibrateCommand(): Command {
     .option('-o, --out <file>', 'write calibration.json here instead of into the bundle')
     .option('--no-int8', 'do not measure what --precision int8 would cost')
     .option('--html <file>', 'where to write the page (default: calibration.html beside calibration.json)');
-  return passFlags(command).action(async (directory: string, files: string[], flags: CalibrateFlags) => {
-    await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
-      const { card, weights, digest } = bundle;
-      const quiet = flags.json === true;
-      const { provider, precision } = engine.info;
-      const int8 =
-        flags.int8 && provider === 'cpu' && precision === 'float32'
-          ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
-          : undefined;
-      const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
-      const calibration = await withProgress(
-        data!.rows,
-        quiet,
-        (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
-        `${flags.out ?? directory} is as it was`,
-      ).finally(() => int8?.close());
-      const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed });
-      const page = renderPage({
-        ...calibration,
-        model: card.name,
-        weightsDigest: digest,
-        findings,
+  return requireFlag(passFlags(command)).action(
+    async (directory: string, files: string[], flags: CalibrateFlags) => {
+      await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
+        const { card, weights, digest } = bundle;
+        const quiet = flags.json === true;
+        const { provider, precision } = engine.info;
+        const int8 =
+          flags.int8 && provider === 'cpu' && precision === 'float32'
+            ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
+            : undefined;
+        const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
+        const calibration = await withProgress(
+          data!.rows,
+          quiet,
+          (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
+          `${flags.out ?? directory} is as it was`,
+        ).finally(() => int8?.close());
+        const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed });
+        const named = { ...calibration, model: card.name, weightsDigest: digest, findings };
+        const page = renderPage(named);
+        const file =
+          flags.out === undefined
+            ? await saveCalibration(directory, calibration)
+            : await writeWhole(flags.out, `${JSON.stringify(calibration)}\n`);
+        const html = await writeWhole(flags.html ?? path.join(path.dirname(file), 'calibration.html'), page);
+        if (quiet) printJson(reportJson(named, { calibration: calibration.version, file, html, findings }));
+        else {
+          const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
+          const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
+          process.stdout.write(
+            `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n`,
+          );
+        }
+        checkRequired(flags, calibration.report.verdict);
       });
-      const file =
-        flags.out === undefined
-          ? await saveCalibration(directory, calibration)
-          : await writeWhole(flags.out, `${JSON.stringify(calibration)}\n`);
-      const html = await writeWhole(flags.html ?? path.join(path.dirname(file), 'calibration.html'), page);
-      if (quiet) printJson({ file, html, calibration, findings });
-      else {
-        const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
-        const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
-        process.stdout.write(
-          `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n`,
-        );
-      }
-    });
-  });
+    },
+  );
 }
 
 /** Flags as the calibration's options. */

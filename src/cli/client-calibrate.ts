@@ -107,5 +107,11 @@ function formatFigures(figures: KeyFigures__Output): string {
     ['energy', `${figure(figures.positiveEnergy)} of experts, ${figure(figures.negativeEnergy)} of others`],
     ['AUROC against swaps', figure(figures.swapAuroc)],
   ];
-  return rows.map(([name, value]) => `  ${name.padEnd(20)}${value}\n`).join('');
+  const judged = figures.judgement;
+  const verdict =
+    judged === null
+      ? ''
+      : `Verdict: ${judged.verdict.toLowerCase().replaceAll('_', ' ')}\n${judged.reasons.map((reason) => `  ${reason}\n`).join('')}`;
+  const table = rows.map(([name, value]) => `  ${name.padEnd(20)}${value}\n`).join('');
+  return verdict + table;
 }

@@ -7,6 +7,7 @@ import { summaryText } from '../calibration/report/tables.js';
 import { passOptions } from './calibrate.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
+import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';
 
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
@@ -16,47 +17,49 @@ export function evaluateCommand(): Command {
     .argument('<model>', 'model bundle')
     .argument('<data...>', 'safetensors, .npz or .pt; several files are shards of one data set')
     .option('--html <file>', 'write the page here');
-  return passFlags(command).action(async (directory: string, files: string[], flags: PassFlags) => {
-    await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
-      const { card, digest } = bundle;
-      const existing = await loadCalibration(directory, digest);
-      const page = await withProgress(
-        data!.rows,
-        flags.json === true,
-        async (onRows): Promise<PageOptions> => {
-          const pass = passOptions(flags);
-          const options: CalibrateOptions = {
-            ...pass,
-            engine,
-            card,
-            weightsDigest: digest,
-            data: data!,
-            onRows,
-          };
-          const named = { model: card.name, weightsDigest: digest };
-          if (existing === undefined) return { ...(await calibrate(options)), ...named };
-          const report = await evaluateCalibration(existing, options);
-          return {
-            ...existing,
-            ...named,
-            report,
-            data: { sources: data!.sources.map((source) => ({ ...source })) },
-          };
-        },
-      );
-      if (flags.html !== undefined) await writeWhole(flags.html, renderPage(page));
-      if (flags.json) {
-        const { better, scores, version, report } = page;
-        const tau = scores[better].temperature.tau;
-        printJson({ calibration: existing === undefined ? null : version, score: better, tau, report });
-        return;
-      }
-      const under =
-        existing === undefined
-          ? 'No calibration in the bundle: fitted on half of the data for this report alone.\n'
-          : `Under calibration ${existing.version}.\n`;
-      process.stdout.write(`${under}${summaryText(page)}`);
-      if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
-    });
-  });
+  return requireFlag(passFlags(command)).action(
+    async (directory: string, files: string[], flags: PassFlags & RequireFlag) => {
+      await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
+        const { card, digest } = bundle;
+        const existing = await loadCalibration(directory, digest);
+        const page = await withProgress(
+          data!.rows,
+          flags.json === true,
+          async (onRows): Promise<PageOptions> => {
+            const pass = passOptions(flags);
+            const options: CalibrateOptions = {
+              ...pass,
+              engine,
+              card,
+              weightsDigest: digest,
+              data: data!,
+              onRows,
+            };
+            const named = { model: card.name, weightsDigest: digest };
+            if (existing === undefined) return { ...(await calibrate(options)), ...named };
+            const report = await evaluateCalibration(existing, options);
+            return {
+              ...existing,
+              ...named,
+              report,
+              data: { sources: data!.sources.map((source) => ({ ...source })) },
+            };
+          },
+        );
+        if (flags.html !== undefined) await writeWhole(flags.html, renderPage(page));
+        if (flags.json) {
+          const calibration = existing === undefined ? null : page.version;
+          printJson(reportJson(page, { calibration, file: null, html: flags.html ?? null, findings: [] }));
+        } else {
+          const under =
+            existing === undefined
+              ? 'No calibration in the bundle: fitted on half of the data for this report alone.\n'
+              : `Under calibration ${existing.version}.\n`;
+          process.stdout.write(`${under}${summaryText(page)}`);
+          if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
+        }
+        checkRequired(flags, page.report.verdict);
+      });
+    },
+  );
 }

@@ -89,6 +89,9 @@ interface Row {
   readonly negatives: Float32Array | undefined;
   readonly layers: readonly Float32Array[];
   readonly policy: Float32Array | undefined;
+  readonly candidates: Float32Array | undefined;
+  readonly costs: Float64Array | undefined;
+  readonly groups: Float64Array | undefined;
 }
 
 async function readRow(data: CalibrationData, index: number): Promise<Row> {
@@ -102,12 +105,15 @@ async function readRow(data: CalibrationData, index: number): Promise<Row> {
     negatives: data.explicit > 0 ? await data.negatives(index, data.explicit) : undefined,
     layers: await Promise.all(layers),
     policy: data.hasPolicy ? await data.policyActions(index) : undefined,
+    candidates: data.candidates > 0 ? await data.candidateChunks(index) : undefined,
+    costs: data.hasCost ? await data.candidateCosts(index) : undefined,
+    groups: data.hasTokenGroups ? await data.tokenGroups(index) : undefined,
   };
 }
 
 /** Contexts go ragged, which holds for contexts of one length as well. */
 function rowsMessage(data: CalibrationData, rows: readonly Row[], single: boolean): CalibrationRows {
-  const { steps: H, dims: A, explicit: K, layers: L } = data;
+  const { steps: H, dims: A, explicit: K, layers: L, candidates: N } = data;
   const m = rows.length;
   const offsets = [0];
   for (const { hidden } of rows) offsets.push(offsets.at(-1)! + hidden.shape[0]!);
@@ -136,6 +142,8 @@ function rowsMessage(data: CalibrationData, rows: readonly Row[], single: boolea
     taskId: ids(data.task),
     episodeId: ids(data.episode),
     step: ids(data.step),
+    outcome: ids(data.outcome),
+    tokenGroup: rows.flatMap(({ groups }) => Array.from(groups ?? [])),
     ...(K > 0 && {
       negatives: floats(
         [m, K, H, A],
@@ -152,6 +160,18 @@ function rowsMessage(data: CalibrationData, rows: readonly Row[], single: boolea
       policyActions: floats(
         [m, H, A],
         rows.map(({ policy }) => policy!),
+      ),
+    }),
+    ...(N > 0 && {
+      candidates: floats(
+        [m, N, H, A],
+        rows.map(({ candidates }) => candidates!),
+      ),
+    }),
+    ...(data.hasCost && {
+      candidateCost: floats(
+        [m, N],
+        rows.map(({ costs }) => Float32Array.from(costs!)),
       ),
     }),
   };

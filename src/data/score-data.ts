@@ -20,7 +20,17 @@ import { readOffsets } from './offsets.js';
 import type { TensorFile } from './tensor-file.js';
 
 /** Keys of the calibration layout that scoring has no use for. */
-const IGNORED = ['task_id', 'episode_id', 'step', 'negatives', 'layer_actions', 'policy_actions'];
+const IGNORED = [
+  'task_id',
+  'episode_id',
+  'step',
+  'negatives',
+  'layer_actions',
+  'policy_actions',
+  'candidate_cost',
+  'outcome',
+  'token_group',
+];
 const KNOWN = ['hidden', 'offsets', 'pad_mask', 'candidates', 'actions'];
 
 export interface DataContext extends CheckedContext {

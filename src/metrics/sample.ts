@@ -11,7 +11,7 @@ export interface ModelSample {
     readonly evictions: Readonly<Record<string, number>>;
   };
   readonly quality: readonly QualityFigures[];
-  readonly calibration: { readonly state: string; readonly version: string };
+  readonly calibration: { readonly state: string; readonly version: string; readonly verdict: string };
   /** Of the gate that decisions were made behind; absent before the first. */
   readonly gate?: { readonly open: boolean; readonly evidence: number };
 }

@@ -63,7 +63,8 @@ export async function calibrateModel(
     if (scope.signal.aborted) throw abortFault(scope.signal);
     await saveCalibration(model.served.directory, calibration);
     const current = parts.models.applyCalibration(model.served.name, calibration);
-    parts.log.info({ model: current.name, calibration: calibration.version }, 'calibrated');
+    const { version, verdict } = calibration;
+    parts.log.info({ model: current.name, calibration: version, verdict }, 'calibrated');
     return { ...result, model: current, underVersion: '' };
   });
 }

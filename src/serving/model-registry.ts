@@ -178,7 +178,11 @@ export class ModelRegistry {
       this.#swap(entry, model);
       metrics.reloads.inc({ model: name, outcome: 'loaded' });
       const { provider, refused, threads } = model.engine.info;
-      log.info({ model: name, digest: model.version.digest, provider, refused, threads }, 'model ready');
+      const { verdict } = model.calibration.current ?? {};
+      log.info(
+        { model: name, digest: model.version.digest, provider, refused, threads, verdict },
+        'model ready',
+      );
       return model;
     } catch (error) {
       metrics.reloads.inc({ model: name, outcome: 'failed' });

@@ -161,7 +161,11 @@ export function sampleOf({
     queueBytes: scheduler.queueBytes,
     cache: cache.stats,
     quality: quality.figures(),
-    calibration: { state: calibration.state.state, version: calibration.version },
+    calibration: {
+      state: calibration.state.state,
+      version: calibration.version,
+      verdict: calibration.current?.verdict ?? '',
+    },
     ...(decisions.monitor && { gate: decisions.monitor }),
   };
 }

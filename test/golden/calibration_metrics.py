@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from scipy.stats import beta, binomtest, rankdata, spearmanr, t
+from scipy.stats import beta, binomtest, gaussian_kde, multivariate_normal, rankdata, spearmanr, t
 from sklearn.metrics import log_loss, roc_auc_score
 
 HERE = Path(__file__).parent
@@ -127,6 +127,14 @@ def distributions() -> dict:
     }
 
 
+def density(chunks: np.ndarray, queries: np.ndarray) -> dict:
+    """Both densities of experts' chunks, as SciPy has them."""
+    return {
+        "gaussian": multivariate_normal(chunks.mean(0), np.cov(chunks.T)).logpdf(queries).tolist(),
+        "kde": gaussian_kde(chunks.T, bw_method=0.3).logpdf(queries.T).tolist(),
+    }
+
+
 def interval(values: np.ndarray, clusters: np.ndarray) -> dict:
     """Cluster jackknife of a mean (CR3), with t at the effective number of clusters less 1."""
     ids, sizes = np.unique(clusters, return_counts=True)
@@ -149,6 +157,8 @@ def main() -> None:
     ladder = (scores[np.arange(n), own][:, None] + np.cumsum(rng.normal(0.1, 0.15, (n, 5)), axis=1)).round(3)
     live = rng.normal(0.6, 0.4, 60).round(3)
     experts = scores[np.arange(n), own]
+    chunks = (rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6))).astype(np.float32).astype(float)
+    queries = (rng.normal(size=(5, 6)) * 2).astype(np.float32).astype(float)
     cases = [
         {
             "name": "synthetic",
@@ -181,6 +191,12 @@ def main() -> None:
         "noise": {"levels": 5, "energies": ladder.ravel().tolist(), "expected": noise(ladder)},
         "psi": {"reference": experts.tolist(), "live": live.tolist(), "expected": psi(experts, live)},
         "distributions": distributions(),
+        "density": {
+            "chunks": chunks.ravel().tolist(),
+            "queries": queries.ravel().tolist(),
+            "size": chunks.shape[1],
+            "expected": density(chunks, queries),
+        },
         "interval": {
             "values": experts.tolist(),
             "clusters": (np.arange(n) ** 2 // 512).tolist(),

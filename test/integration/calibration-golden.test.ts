@@ -30,6 +30,7 @@ for (const name of GOLDEN_CASES) {
         batch: data.rows,
         seed: 3,
         nearDuplicate: 0,
+        density: null,
       });
       const expected = goldenTensors(name, 'expected');
       const golden = (key: string): Float64Array => float64Values(expected.get(key)!);

@@ -236,9 +236,23 @@ describe('action-energy client calibrate', () => {
       };
       assert.equal(calibration, version);
       assert.equal(report.rows, 256);
-      const wrong = await runCli('client', 'calibrate', ...address, EXAMPLE_FILE);
+      assert.equal(report.verdict.verdict, 'may_choose_behind_gate');
+      const wrong = await runCli(
+        'client',
+        'calibrate',
+        ...address,
+        path.join(
+          path.dirname(EXAMPLE_FILE),
+          '..',
+          '..',
+          'test',
+          'golden',
+          'data',
+          'cross_relu_sigmoid.inputs.safetensors',
+        ),
+      );
       assert.equal(wrong.code, 2);
-      assert.match(wrong.stderr, /candidates: unknown key/);
+      assert.match(wrong.stderr, /hidden: shape does not fit/);
     } finally {
       await service.close();
     }
@@ -424,7 +438,7 @@ describe("another model's calibration", () => {
       const metrics = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
       assert.match(
         metrics,
-        /action_energy_calibration_info\{model="tiny-reach",state="REFUSED",version=""\} 1/,
+        /action_energy_calibration_info\{model="tiny-reach",state="REFUSED",version="",verdict=""\} 1/,
       );
       // the right one comes with the next reload
       await saveCalibration(service.bundle, calibration);

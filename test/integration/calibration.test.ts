@@ -1,7 +1,7 @@
 /** calibrate, evaluate and doctor as a user runs them, on the bundled model and its data. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cp, readdir, readFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -70,8 +70,19 @@ test('the energies of the report are those of the losses', () =>
     const out = path.join(bundle, '..', 'elsewhere.json');
     const result = await runCli('calibrate', bundle, DATA, '--out', out, '--json', ...FLAGS);
     assert.equal(result.code, 0, result.stderr);
-    const { calibration } = JSON.parse(result.stdout) as { calibration: Calibration };
-    assert.deepEqual(calibrationSchema.parse(JSON.parse(await readFile(out, 'utf8'))), calibration);
+    const calibration = calibrationSchema.parse(JSON.parse(await readFile(out, 'utf8')));
+    const printed = JSON.parse(result.stdout) as { calibration: string; report: Calibration['report'] };
+    assert.equal(printed.calibration, calibration.version);
+    assert.deepEqual(printed.report, calibration.report);
+    // evaluate prints the same keys, and notices that it sees the fitted rows again
+    assert.equal((await runCli('calibrate', bundle, DATA, ...FLAGS)).code, 0);
+    const evaluated = await runCli('evaluate', bundle, DATA, '--json', '--require', 'may-choose', ...FLAGS);
+    assert.equal(evaluated.code, 3);
+    assert.match(evaluated.stderr, /wanted: may-choose/);
+    const again = JSON.parse(evaluated.stdout) as { report: Calibration['report'] };
+    assert.deepEqual(Object.keys(again), Object.keys(printed));
+    assert.equal(again.report.fitted_before, calibration.data.split.fit_rows);
+    for (const name of ['calibration.json', 'calibration.html']) await rm(path.join(bundle, name));
     assert.deepEqual((await readdir(bundle)).sort(), ['energy.json', 'weights.safetensors']);
     const { width, energies } = calibration.report.plots.matrix;
     const tau = calibration.scores[calibration.better].temperature.tau;
@@ -127,7 +138,7 @@ test('a calibration killed at any point damages nothing, and a rerun starts clea
 
 test('wrong data are refused with every key', () =>
   withBundle(async (bundle) => {
-    const wrong = path.join(models, 'examples', 'tiny-reach.safetensors');
+    const wrong = path.join(models, '..', 'test', 'golden', 'data', 'cross_relu_sigmoid.inputs.safetensors');
     const result = await runCli('calibrate', bundle, wrong, '--provider', 'cpu');
     assert.equal(result.code, 2);
     assert.match(result.stderr, /unknown key|missing/);

@@ -1,7 +1,7 @@
 /** What is kept of choosing: gates and density among the fitted things, control and verdict in the report. */
 import { z } from 'zod';
 import { CONSENSUS_RULES, ENERGY_RULES } from '../../selection/rules.js';
-import { figureSchema } from '../report/report-schema.js';
+import { figureSchema } from '../report/figure.js';
 
 const count = z.int().min(0);
 const positive = z.number().positive();
@@ -24,6 +24,8 @@ export const gateSchema = z.strictObject({
 /** A density of experts' chunks, [d] values of a chunk that move at all; see density.ts. */
 export const densitySchema = z.strictObject({
   kind: z.enum(['gaussian', 'kde']),
+  /** H * A. */
+  size: count,
   /** Places in the flattened chunk [H * A]. */
   places: z.array(count),
   mean: z.array(z.number()),

@@ -8,7 +8,7 @@ import { expertPValue, type ExpertSample } from '../fit/experts.js';
 import { intervals, real, share, type Statistic, type WeightedValues } from '../metrics/intervals.js';
 import { meanRanks } from '../metrics/ranks.js';
 import { weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
-import { reportFigure, type ReportFigure } from '../report/report-schema.js';
+import { reportFigure, type ReportFigure } from '../report/figure.js';
 import { levelsOf, pickCosts, scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';
 import { CHOICE_SCORES, type ChoiceFit, type ChoiceReport } from './choice-schema.js';
 import { applyGate, baselineCosts } from './gate.js';
@@ -126,17 +126,30 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
   }
   const gate = gates[better];
   if (gate !== null) {
-    const gated = levels.map(
-      (n) =>
-        applyGate(table, table.scores[better], { ...gate, candidates: Math.min(n, gate.candidates) }).cost,
+    const gated = levels.map((n) =>
+      applyGate(table, table.scores[better], { ...gate, candidates: Math.min(n, gate.candidates) }),
     );
+    const served = (cost: (row: number, level: number) => number): Float64Array =>
+      Float64Array.from({ length: rows * levels.length }, (_, i) =>
+        cost(Math.floor(i / levels.length), i % levels.length),
+      );
     costs.set(
       'gated',
-      Float64Array.from({ length: rows * levels.length }, (_, i) => {
-        const level = i % levels.length;
-        return gated[level]![(i - level) / levels.length]!;
-      }),
+      served((row, level) => gated[level]!.cost[row]!),
     );
+    // with all candidates the gate says yes or no; with fewer, how often, which its rule is weighed by
+    for (const rule of ENERGY_RULES.filter((name) => name !== 'energy')) {
+      const ruled = costs.get(rule)!;
+      const most = levels.findLastIndex((n) => n <= gate.candidates);
+      costs.set(
+        `gated_${rule}`,
+        served((row, level) => {
+          const chosen = gated[level]!.chosen[row]!;
+          const used = ruled[row * levels.length + Math.min(level, most)]!;
+          return chosen * used + (1 - chosen) * cost[row * width]!;
+        }),
+      );
+    }
   }
   return costs.set('oracle', pickCosts(table, cost));
 }

@@ -4,15 +4,14 @@
  * docs/calibration.md.
  */
 import type { Score } from '../../model/energy.js';
-import { figure, number } from '../report/tables.js';
-import type { ReportFigure } from '../report/report-schema.js';
+import { figure, isAboveZero, number, type ReportFigure } from '../report/figure.js';
 import type { ChoiceFit, ChoiceReport, Verdict } from './choice-schema.js';
 
 export interface Evidence {
   readonly better: Score;
   /** Undefined: the data hold no `candidates`. */
   readonly choice: ChoiceReport | undefined;
-  readonly gates: ChoiceFit['gates'] | undefined;
+  readonly gates: ChoiceFit['gates'];
   /** What the context tells about the chunk: chance less loss, nats a row. */
   readonly preference: ReportFigure;
 }
@@ -21,11 +20,6 @@ interface Rule {
   readonly verdict: Verdict['verdict'];
   readonly applies: (evidence: Evidence) => boolean;
   readonly reason: (evidence: Evidence) => string;
-}
-
-/** Beyond its interval. */
-function isGain({ low }: ReportFigure | { low: null }): boolean {
-  return low !== null && low > 0;
 }
 
 function gainOf({ better, choice }: Evidence): ChoiceReport['gains'][number] | undefined {
@@ -54,7 +48,7 @@ export const RULES: readonly Rule[] = [
   {
     // behind a gate with fewer candidates it may still gain, so a loss with all of them alone is no verdict
     verdict: 'must_not_choose',
-    applies: (evidence) => gated(evidence) === undefined && !isGain(gainOf(evidence)!.over_random),
+    applies: (evidence) => gated(evidence) === undefined && !isAboveZero(gainOf(evidence)!.over_random),
     reason: (evidence) =>
       `No preference: what its pick saves over a random one, ${text(gainOf(evidence)!.over_random)}, is not above 0 beyond its interval.`,
   },
@@ -66,7 +60,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     verdict: 'must_not_choose',
-    applies: (evidence) => !isGain(gated(evidence)!.gain),
+    applies: (evidence) => !isAboveZero(gated(evidence)!.gain),
     reason: (evidence) =>
       `No preference: behind its gate it saves ${text(gated(evidence)!.gain)} over the policy's own chunk, which is not above 0 beyond its interval.`,
   },
@@ -74,7 +68,7 @@ export const RULES: readonly Rule[] = [
     verdict: 'must_not_choose',
     applies: (evidence) => {
       const { harm } = gated(evidence)!;
-      return harm.low !== null && harm.low > evidence.gates![evidence.better]!.alpha;
+      return harm.low !== null && harm.low > evidence.gates[evidence.better]!.alpha;
     },
     reason: (evidence) =>
       `The gate does not hold: on new rows ${percent(gated(evidence)!.harm)} of the picks are worse than the policy's own chunk.`,
@@ -82,7 +76,7 @@ export const RULES: readonly Rule[] = [
   {
     verdict: 'may_choose',
     applies: ({ better, gates, choice }) =>
-      gates![better]!.open && gates![better]!.candidates >= choice!.candidates,
+      gates[better]!.open && gates[better]!.candidates >= choice!.candidates,
     reason: (evidence) =>
       `Without any margin its picks are worse than the policy's own chunk in ${percent(gated(evidence)!.harm)} of the rows, and it saves ${text(gated(evidence)!.gain)}.`,
   },
@@ -105,7 +99,7 @@ export function judge(evidence: Evidence): Verdict {
 function remarks(evidence: Evidence): string[] {
   const { choice, preference, better, gates } = evidence;
   const remarks: string[] = [];
-  if (!isGain(preference)) {
+  if (!isAboveZero(preference)) {
     remarks.push(
       `No preference: the context tells ${text(preference)} nats about the expert's chunk, not above 0 beyond the interval.`,
     );
@@ -117,22 +111,22 @@ function remarks(evidence: Evidence): string[] {
       ? 'Judged by the costs in the data.'
       : "Judged by the distance to the expert's chunk, which stands in for the costs that the data do not hold.",
   );
-  if (isGain(own.over_random)) {
+  if (isAboveZero(own.over_random)) {
     remarks.push(
       `With ${choice.candidates} candidates its pick saves ${text(own.over_random)} over a random one, ${percent(own.regret_recovered)} of what an oracle would.`,
     );
   }
   remarks.push(
-    isGain(own.over_consensus)
+    isAboveZero(own.over_consensus)
       ? `It beats the consensus of the same candidates by ${text(own.over_consensus)}.`
       : `It does not beat the consensus of the same candidates, which needs no model: ${text(own.over_consensus)}.`,
   );
-  if (isGain(choice.peak.loss_at_most)) {
+  if (isAboveZero(choice.peak.loss_at_most)) {
     remarks.push(
       `More candidates hurt: its pick is best with ${choice.peak.candidates}; with ${choice.candidates} it costs ${text(choice.peak.loss_at_most)} more.`,
     );
   }
-  const uncertified = gates?.[better]?.uncertifiedTasks ?? [];
+  const uncertified = gates[better]?.uncertifiedTasks ?? [];
   if (uncertified.length > 0) {
     remarks.push(
       `Too few rows to bound the harm of ${uncertified.length === 1 ? 'task' : 'tasks'} ${uncertified.slice(0, 10).join(', ')}${uncertified.length > 10 ? ', ...' : ''} alone.`,

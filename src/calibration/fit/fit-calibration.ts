@@ -8,8 +8,10 @@ import { ownScores, swapScores } from '../metrics/groups.js';
 import { infonceRows } from '../metrics/infonce.js';
 import { weightedMean } from '../metrics/weighted.js';
 import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
+import { fitGates } from '../choice/fit-choice.js';
+import type { ChoiceFit, ChunkDensity } from '../choice/choice-schema.js';
 import type { Observations } from '../observations.js';
-import { reportFigure } from '../report/report-schema.js';
+import { reportFigure } from '../report/figure.js';
 import type { ScoreFit } from '../calibration-schema.js';
 import { fitTemperature } from './temperature.js';
 
@@ -18,12 +20,15 @@ export interface FitOptions {
   readonly cardTau: number;
   /** Episode step of each data row, when known. */
   readonly episodeSteps: Float64Array | undefined;
+  readonly density: ChunkDensity | null;
 }
 
 export interface Fit {
   readonly scores: Readonly<Record<Score, ScoreFit>>;
   /** The logit when its InfoNCE loss is lower beyond doubt, each at its own tau; otherwise the model's own energy. */
   readonly better: Score;
+  /** Null where the data hold no candidates. */
+  readonly choice: ChoiceFit | null;
 }
 
 export function fitCalibration(observations: Observations, options: FitOptions): Fit {
@@ -36,16 +41,28 @@ export function fitCalibration(observations: Observations, options: FitOptions):
   const logit = loss('logit');
   const gain = loss('readout').map((value, row) => value - logit[row]!);
   const { paired } = intervals(observations.clusters, { paired: real((w) => [weightedMean(gain, w)]) });
-  return { scores, better: paired[0]!.low > 0 ? 'logit' : 'readout' };
+  const better = paired[0]!.low > 0 ? 'logit' : 'readout';
+  const { candidates } = observations;
+  const choice = candidates && {
+    gates: fitGates(candidates, better, scores[better].temperature.tau),
+    density: options.density,
+    best: null, // found on rows that were not fitted on
+  };
+  return { scores, better, choice: choice ?? null };
 }
 
 function fitScore(observations: Observations, score: Score, options: FitOptions): ScoreFit {
   const { groups, negatives } = observations[score];
   const whole = fitTemperature(groups, options.cardTau);
-  const { tau, status, bounds } = whole;
-  const { temperature } = intervals(observations.clusters, {
+  const { tau, bounds } = whole;
+  const { loss, chance: blind } = infonceRows(groups, tau);
+  const told = blind.map((nats, row) => nats - loss[row]!);
+  const { temperature, preference } = intervals(observations.clusters, {
+    preference: real((weights) => [weightedMean(told, weights)]),
     temperature: positive((weights) => [fitTemperature(groups, options.cardTau, weights, whole).tau]),
   });
+  // a minimum that chance alone would give as well is none
+  const status = whole.status === 'fitted' && !(preference[0]!.low > 0) ? 'no_preference' : whole.status;
   const own = ownScores(groups);
   const { episodeSteps } = options;
   const byStep =

@@ -2,21 +2,32 @@
  * What 8-bit arithmetic of the context encoder costs, measured on the report's rows: the same rows, batches and chunks are
  * scored by both engines, so every difference is the arithmetic's.
  */
+import type { Score } from '../../model/energy.js';
 import { infonceRows } from '../metrics/infonce.js';
 import { intervals, real, share } from '../metrics/intervals.js';
 import { quantile } from '../metrics/quantile.js';
 import { meanRanks } from '../metrics/ranks.js';
 import { weightedMean } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
-import type { Fit } from '../fit/fit-calibration.js';
-import { reportFigure, type Int8Report } from './report-schema.js';
+import { reportFigure } from './figure.js';
+import type { Int8Report } from './report-schema.js';
 
 const ERROR_LEVEL = 0.95;
 /** With fewer decided rows the share says little, and int8 is not chosen by it. */
 const FEWEST_DECIDED = 50;
 
+/** What of a fit the comparison needs. */
+interface FittedTau {
+  readonly better: Score;
+  readonly scores: Readonly<Record<Score, { readonly temperature: { readonly tau: number } }>>;
+}
+
 /** `int8` is `exact` seen by the int8 engine: the same rows in the same order. Energies are those of the better score. */
-export function compareInt8(exact: Observations, int8: Observations, { better, scores }: Fit): Int8Report {
+export function compareInt8(
+  exact: Observations,
+  int8: Observations,
+  { better, scores }: FittedTau,
+): Int8Report {
   const { groups } = exact[better];
   const other = int8[better].groups;
   const { rows, width, usable } = groups;

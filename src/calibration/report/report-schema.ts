@@ -1,22 +1,10 @@
 /** The report part of `calibration.json`: every figure with its interval, and the numbers behind every plot. */
 import { z } from 'zod';
-import type { Figure } from '../metrics/intervals.js';
+import { choiceReportSchema, verdictSchema } from '../choice/choice-schema.js';
+import { figureSchema } from './figure.js';
 
-/** A figure that is not defined for the data (no such negatives, one bin empty) is null. */
+/** A number that is not defined for the data is null. */
 const maybe = z.number().nullable();
-/** Value with its 95 percent interval. */
-export const figureSchema = z.strictObject({ value: maybe, low: maybe, high: maybe });
-export type ReportFigure = z.infer<typeof figureSchema>;
-
-/** JSON has no NaN: what is not defined is null. */
-export function finiteOrNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
-}
-
-export function reportFigure({ value, low, high }: Figure): ReportFigure {
-  return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
-}
-
 const count = z.int().min(0);
 const figures = z.array(figureSchema);
 
@@ -52,19 +40,27 @@ export const landscapeSchema = z.strictObject({
 });
 
 export const reportSchema = z.strictObject({
+  /** May it choose among its policy's samples? */
+  verdict: verdictSchema,
   /** Rows reported on; never one that was fitted on. */
   rows: count,
   clusters: count,
+  /** Reported rows that the calibration was fitted on: figures flatter where it is above 0. */
+  fitted_before: count,
   /** B, and the mean number of negatives that a row kept. */
   batch: count,
   effective_negatives: z.number(),
   left_out: count,
+  /** Choosing among the policy's samples; null where the data hold none. */
+  choice: choiceReportSchema.nullable(),
   infonce: z.strictObject({
     /** Loss at the card's tau and at the fitted one, nats; chance is the mean log of the chunks that a row kept. */
     before: figureSchema,
     after: figureSchema,
     chance: z.number(),
     log_batch: z.number(),
+    /** Chance less the loss after: what the context tells about the chunk. */
+    preference: figureSchema,
   }),
   top1: figureSchema,
   top5: figureSchema,

@@ -22,28 +22,27 @@ import { weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics
 import { noiseName, NOISE_SIGMAS, type NegativePlan } from '../data/negatives.js';
 import type { Observations } from '../observations.js';
 import { histogram, type Landscape } from './plots.js';
-import {
-  finiteOrNull,
-  reportFigure,
-  type NegativeReport,
-  type Report,
-  type ReportBin,
-  type ReportFigure,
-} from './report-schema.js';
+import { controlReport } from '../choice/control.js';
+import { judge } from '../choice/verdict.js';
+import { finiteOrNull, reportFigure, type ReportFigure } from './figure.js';
+import type { NegativeReport, Report, ReportBin } from './report-schema.js';
 
 export interface EvaluateOptions {
   readonly card: ModelCard;
   readonly plan: NegativePlan;
   readonly landscape: Landscape | undefined;
+  /** Hashes of the rows that the fit was made on. */
+  readonly fittedRows: readonly string[];
 }
 
 /** Levels at which the p-values of experts are checked. */
 const P_LEVELS = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75];
 const TOP = 5;
+const NO_GATES = { readout: null, logit: null, corrected: null };
 
 /** Every figure of `observations` under a fit made on other rows. Energies and AUROCs are those of the better score. */
 export function evaluate(observations: Observations, fit: Fit, options: EvaluateOptions): Report {
-  const { card, plan, landscape } = options;
+  const { card, plan, landscape, fittedRows } = options;
   const { clusters } = observations;
   const { better, scores } = fit;
   const table = observations[better];
@@ -65,6 +64,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
   const figures = intervals(clusters, {
     lossBefore: positive(mean(before.loss)),
     lossAfter: positive(mean(after.loss)),
+    preference: real(mean(after.chance.map((chance, row) => chance - after.loss[row]!))),
     top1: share(mean(ranks.map((rank) => indicator(rank, rank <= 1)))),
     top5: share(mean(ranks.map((rank) => indicator(rank, rank <= TOP)))),
     mrr: share(mean(ranks.map((rank) => 1 / rank))),
@@ -101,17 +101,28 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
       ({ share, confidence }, i) => ({ share, confidence: finiteOrNull(confidence), accuracy: accuracy[i]! }),
     );
 
+  const { candidates } = observations;
+  const gates = fit.choice?.gates ?? NO_GATES;
+  const choice =
+    candidates &&
+    controlReport(candidates, { better, tau: scores[better].temperature.tau, experts: overall, gates });
+  const preference = one('preference');
+  const fitted = new Set(fittedRows);
   return {
+    verdict: judge({ better, choice, gates, preference }),
     rows: own.length,
     clusters: new Set(clusters).size,
+    fitted_before: observations.hashes.filter((hash) => fitted.has(hash)).length,
     batch: table.groups.width,
     effective_negatives: table.groups.usable.reduce((sum, usable) => sum + usable, 0) / own.length - 1,
     left_out: observations.leftOut,
+    choice: choice ?? null,
     infonce: {
       before: one('lossBefore'),
       after: one('lossAfter'),
       chance: weightedMean(after.chance, new Float64Array(own.length).fill(1)) || 0,
       log_batch: Math.log(table.groups.width),
+      preference,
     },
     top1: one('top1'),
     top5: one('top5'),

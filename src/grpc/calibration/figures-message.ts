@@ -1,5 +1,6 @@
 /** Options and key figures of calibrations, from and to messages. */
-import type { Report, ReportFigure } from '../../calibration/report/report-schema.js';
+import type { ReportFigure } from '../../calibration/report/figure.js';
+import type { Report } from '../../calibration/report/report-schema.js';
 import type { Calibration } from '../../calibration/calibration-schema.js';
 import { invalid } from '../../errors.js';
 import type { CalibrationOptions__Output } from '../../generated/action_energy/v1/CalibrationOptions.js';
@@ -33,6 +34,12 @@ function figureMessage({ value, low, high }: ReportFigure): Figure {
   };
 }
 
+const VERDICTS = {
+  may_choose: 'MAY_CHOOSE',
+  may_choose_behind_gate: 'MAY_CHOOSE_BEHIND_GATE',
+  must_not_choose: 'MUST_NOT_CHOOSE',
+} as const;
+
 export function keyFigures({ better, scores, data }: Calibration, report: Report): KeyFigures {
   const swap = report.negatives.find(({ name }) => name === 'swap');
   return {
@@ -50,5 +57,9 @@ export function keyFigures({ better, scores, data }: Calibration, report: Report
     positiveEnergy: figureMessage(report.energy.positive),
     negativeEnergy: figureMessage(report.energy.negative),
     ...(swap && { swapAuroc: figureMessage(swap.auroc) }),
+    judgement: {
+      verdict: VERDICTS[report.verdict.verdict],
+      reasons: report.verdict.reasons,
+    },
   };
 }

@@ -12,6 +12,8 @@ export const TENSOR_COLUMNS = [
   ['negatives', 'negatives', '[m, K, H, A]'],
   ['layerActions', 'layer_actions', '[L, m, H, A]'],
   ['policyActions', 'policy_actions', '[m, H, A]'],
+  ['candidates', 'candidates', '[m, N, H, A]'],
+  ['candidateCost', 'candidate_cost', '[m, N]'],
 ] as const satisfies readonly (readonly [keyof CalibrationRows__Output, string, string])[];
 
 /** Columns that travel as lists of numbers. */
@@ -19,6 +21,7 @@ export const NUMBER_COLUMNS = [
   ['taskId', 'task_id'],
   ['episodeId', 'episode_id'],
   ['step', 'step'],
+  ['outcome', 'outcome'],
 ] as const satisfies readonly (readonly [keyof CalibrationRows__Output, string])[];
 
 /**
@@ -36,6 +39,19 @@ export function decodeRows(message: CalibrationRows__Output): Map<string, Tensor
   }
   if (message.offsets.length > 0) {
     columns.set('offsets', offsets(message.offsets, columns.get('hidden')?.shape[0]));
+  }
+  if (message.tokenGroup.length > 0) {
+    const shape = columns.get('hidden')?.shape ?? [];
+    // [T, D] or [m, D] have a token a row, [m, S, D] has S
+    const groups = Int32Array.from(message.tokenGroup);
+    const columnShape = shape.length === 3 ? [shape[0]!, groups.length / shape[0]!] : [groups.length];
+    if (!Number.isInteger(columnShape.at(-1))) {
+      throw invalid('rows.token_group', 'one entry a context token', {
+        found: String(groups.length),
+        wanted: String(shape[0]! * shape[1]!),
+      });
+    }
+    columns.set('token_group', { dtype: 'int32', shape: columnShape, bytes: bytesOf(groups) });
   }
   return columns;
 }
@@ -68,6 +84,6 @@ function offsets(values: readonly number[], tokens: number | undefined): Tensor 
   return { dtype: 'int64', shape: [values.length], bytes: bytesOf(BigInt64Array.from(values, BigInt)) };
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | BigInt64Array): Uint8Array {
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | BigInt64Array | Int32Array): Uint8Array {
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }

@@ -69,6 +69,7 @@ describe('calibrate', () => {
         batch: 16,
         seed: 0,
         nearDuplicate: 0.1,
+        density: null,
       });
       const { loss } = infonceRows(observations[calibration.better].groups, tau);
       return weightedMean(loss, new Float64Array(rows.length).fill(1));
@@ -100,6 +101,7 @@ describe('calibrate', () => {
         batch: 32,
         seed: 0,
         nearDuplicate: 1e-6,
+        density: null,
       },
     );
     assert.equal(kept.leftOut, 2);

@@ -134,13 +134,14 @@ describe('planted verifiers', () => {
 });
 
 describe('verdict', () => {
+  const NONE = { readout: null, logit: null, corrected: null };
   const preference = { value: 0.1, low: -0.1, high: 0.3 };
 
   it('without candidates says what could not be judged', () => {
     const { verdict, reasons } = judge({
       better: 'readout',
       choice: undefined,
-      gates: undefined,
+      gates: NONE,
       preference,
     });
     assert.equal(verdict, 'must_not_choose');

@@ -10,7 +10,7 @@ test('metrics and probes over HTTP', async () => {
       queueDepth: 3,
       queueBytes: 4096,
       quality: [],
-      calibration: { state: 'NONE', version: '' },
+      calibration: { state: 'NONE', version: '', verdict: '' },
       cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
     },
   ]);

@@ -1,5 +1,6 @@
 /** Plots over one axis: reliability, histograms, energy against noise, energies over the chunk. */
-import type { Report, ReportBin, ReportFigure } from '../report-schema.js';
+import type { ReportFigure } from '../figure.js';
+import type { Report, ReportBin } from '../report-schema.js';
 import { COLOURS, escapeText, frame, padded, px, svg } from './svg.js';
 
 const WIDTH = 470;

@@ -1,14 +1,7 @@
 /** The report as one page that needs nothing else: styles and plots inside, no scripts, opens offline, prints. */
 import type { Finding } from '../../doctor/finding.js';
-import {
-  headlineRows,
-  marginRows,
-  negativeRows,
-  number,
-  pValueRows,
-  scoreRows,
-  type Reported,
-} from '../tables.js';
+import { number } from '../figure.js';
+import { headlineRows, marginRows, negativeRows, pValueRows, scoreRows, type Reported } from '../tables.js';
 import type { Calibration } from '../../calibration-schema.js';
 import { histogramPlot, noisePlot, reliabilityPlot, stepsPlot } from './curves.js';
 import { landscapePlot, matrixPlot } from './maps.js';
@@ -16,6 +9,8 @@ import { landscapePlot, matrixPlot } from './maps.js';
 import { escapeText } from './svg.js';
 
 export interface PageOptions extends Reported {
+  /** Gates and best rule of the calibration; null where it has none. */
+  readonly choice: Calibration['choice'];
   /** Name of the model. */
   readonly model: string;
   readonly weightsDigest: string;
@@ -90,7 +85,7 @@ ${escapeText(figureText(report.scores.difference))} nats.</p>
 ${table(['Score', 'tau', 'InfoNCE loss', 'Top-1', 'ECE', 'Swap AUROC'], scoreRows(options))}</section>
 <section class="pair"><div><h2>p-values of experts</h2>
 <p>Share of held-out experts whose p-value lies at or below each level. Equal to the level: the p-value can be trusted.</p>
-${table(['Level', 'Share'], pValueRows(report))}</div>
+${table(['Level', 'Share', 'Verdict'], pValueRows(report))}</div>
 <div><h2>Margins</h2>
 <p>Chance: how far the lowest of a few noisy copies lies below the expert. Lead: how far the expert lies below its best swap negative. Quantiles.</p>
 ${table(['Quantile', 'Chance', 'Lead'], marginRows(options))}</div></section>

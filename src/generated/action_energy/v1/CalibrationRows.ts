@@ -13,6 +13,10 @@ export interface CalibrationRows {
   'negatives'?: (_action_energy_v1_Tensor | null);
   'layerActions'?: (_action_energy_v1_Tensor | null);
   'policyActions'?: (_action_energy_v1_Tensor | null);
+  'candidates'?: (_action_energy_v1_Tensor | null);
+  'candidateCost'?: (_action_energy_v1_Tensor | null);
+  'outcome'?: (number | string)[];
+  'tokenGroup'?: (number)[];
 }
 
 export interface CalibrationRows__Output {
@@ -26,4 +30,8 @@ export interface CalibrationRows__Output {
   'negatives': (_action_energy_v1_Tensor__Output | null);
   'layerActions': (_action_energy_v1_Tensor__Output | null);
   'policyActions': (_action_energy_v1_Tensor__Output | null);
+  'candidates': (_action_energy_v1_Tensor__Output | null);
+  'candidateCost': (_action_energy_v1_Tensor__Output | null);
+  'outcome': (number)[];
+  'tokenGroup': (number)[];
 }

@@ -2,6 +2,7 @@
 
 import type { Score as _action_energy_v1_Score, Score__Output as _action_energy_v1_Score__Output } from '../../action_energy/v1/Score.js';
 import type { Figure as _action_energy_v1_Figure, Figure__Output as _action_energy_v1_Figure__Output } from '../../action_energy/v1/Figure.js';
+import type { Judgement as _action_energy_v1_Judgement, Judgement__Output as _action_energy_v1_Judgement__Output } from '../../action_energy/v1/Judgement.js';
 
 export interface KeyFigures {
   'reportedRows'?: (number);
@@ -18,6 +19,7 @@ export interface KeyFigures {
   'positiveEnergy'?: (_action_energy_v1_Figure | null);
   'negativeEnergy'?: (_action_energy_v1_Figure | null);
   'swapAuroc'?: (_action_energy_v1_Figure | null);
+  'judgement'?: (_action_energy_v1_Judgement | null);
 }
 
 export interface KeyFigures__Output {
@@ -35,4 +37,5 @@ export interface KeyFigures__Output {
   'positiveEnergy': (_action_energy_v1_Figure__Output | null);
   'negativeEnergy': (_action_energy_v1_Figure__Output | null);
   'swapAuroc': (_action_energy_v1_Figure__Output | null);
+  'judgement': (_action_energy_v1_Judgement__Output | null);
 }

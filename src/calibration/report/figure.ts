@@ -1,0 +1,39 @@
+/**
+ * A figure as it stands in the report: JSON has no NaN, so what is not defined (no such negatives, an empty bin) is null. And as
+ * text, the same on the page and in the terminal.
+ */
+import { z } from 'zod';
+import type { Figure } from '../metrics/intervals.js';
+
+const maybe = z.number().nullable();
+/** Value with its 95 percent interval. */
+export const figureSchema = z.strictObject({ value: maybe, low: maybe, high: maybe });
+export type ReportFigure = z.infer<typeof figureSchema>;
+
+export function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+export function reportFigure({ value, low, high }: Figure): ReportFigure {
+  return { value: finiteOrNull(value), low: finiteOrNull(low), high: finiteOrNull(high) };
+}
+
+/** Whether all of the interval lies above 0. */
+export function isAboveZero({ low }: ReportFigure): boolean {
+  return low !== null && low > 0;
+}
+
+export const MISSING = 'n/a';
+
+export function number(value: number | null, digits = 3): string {
+  if (value === null) return MISSING;
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(digits);
+}
+
+/** `0.812 [0.790, 0.833]` */
+export function figure({ value, low, high }: ReportFigure, digits = 3): string {
+  return value === null
+    ? MISSING
+    : `${number(value, digits)} [${number(low, digits)}, ${number(high, digits)}]`;
+}

@@ -1,0 +1,62 @@
+/** What calibrate and evaluate say in the end: one shape of JSON, and the exit code that a pipeline asked for. */
+import { Option, type Command } from 'commander';
+import type { Verdict } from '../calibration/choice/choice-schema.js';
+import { VERDICT_TEXT } from '../calibration/choice/verdict.js';
+import type { Finding } from '../calibration/doctor/finding.js';
+import type { PageOptions } from '../calibration/report/html/page.js';
+import { EXIT_CODES } from './output.js';
+
+export interface RequireFlag {
+  readonly require?: keyof typeof ENOUGH;
+}
+
+/** Verdicts that satisfy what is required. */
+const ENOUGH = {
+  'may-choose': ['may_choose'],
+  'may-choose-behind-gate': ['may_choose', 'may_choose_behind_gate'],
+} as const satisfies Record<string, readonly Verdict['verdict'][]>;
+
+export function requireFlag(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--require <verdict>',
+      'exit with 3 when the verdict is another (or, for the second, a worse one)',
+    ).choices(Object.keys(ENOUGH)),
+  );
+}
+
+/** Sets the exit code, and says why on stderr. */
+export function checkRequired({ require }: RequireFlag, { verdict }: Verdict): void {
+  if (require === undefined || (ENOUGH[require] as readonly string[]).includes(verdict)) return;
+  process.stderr.write(
+    `error: verdict\n  found:  ${VERDICT_TEXT[verdict]}\n  wanted: ${require} (--require)\n`,
+  );
+  process.exitCode = EXIT_CODES.precondition;
+}
+
+/**
+ * One shape for both commands: what was judged, under which calibration (null: fitted for this report alone), what was
+ * written (null: nothing).
+ */
+export function reportJson(
+  page: PageOptions,
+  written: {
+    readonly calibration: string | null;
+    readonly file: string | null;
+    readonly html: string | null;
+    readonly findings: readonly Finding[];
+  },
+): Record<string, unknown> {
+  const { better, scores, report, choice, model, weightsDigest, data } = page;
+  return {
+    verdict: report.verdict,
+    model,
+    weights_digest: weightsDigest,
+    ...written,
+    data,
+    score: better,
+    tau: scores[better].temperature.tau,
+    choice,
+    report,
+  };
+}
