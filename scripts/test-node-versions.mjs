@@ -20,7 +20,7 @@ const TESTS = [
   'integration/service-security', // TLS
   'e2e/hostile', // resets of HTTP/2 streams
 ];
-const TEST_TIMEOUT_MS = 60_000;
+const TEST_TIMEOUT_MS = 180_000;
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
