@@ -40,13 +40,17 @@ describe('hostile clients', () => {
     await service.close();
   });
 
-  async function stillGood(): Promise<void> {
-    assert.deepEqual((await client.score(good)).energies, energies);
-    // what a dead client left goes when the server hears of it
-    await until(async () => {
+  /** What a client left goes when the server hears of it. */
+  function nothingWaits(): Promise<void> {
+    return until(async () => {
       const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
       return /^action_energy_queue_depth\{[^}]*\} 0$/m.test(await page.text());
     });
+  }
+
+  async function stillGood(): Promise<void> {
+    assert.deepEqual((await client.score(good)).energies, energies);
+    await nothingWaits();
   }
 
   /** Sends the first `bytes` of a framed request on a connection of its own; returns what cuts the connection. */
@@ -139,6 +143,7 @@ describe('hostile clients', () => {
       ),
     );
     assert.deepEqual(new Set(late), new Set(['deadline']));
+    await nothingWaits();
     engine.open();
     await running;
     assert.equal(engine.batches, began + 1);
