@@ -142,10 +142,11 @@ describe('hostile clients', () => {
         ),
       ),
     );
-    assert.deepEqual(new Set(late), new Set(['deadline']));
     await nothingWaits();
     engine.open();
     await running;
+    // on its headers, where the wait is known to be longer, or when its time is over
+    for (const kind of late) assert.ok(['deadline', 'exhausted'].includes(kind), kind);
     assert.equal(engine.batches, began + 1);
     await stillGood();
   });
