@@ -32,6 +32,7 @@ async function engineMs(script: string, name: string): Promise<number> {
   return (JSON.parse(stdout) as RowResult).engineMs;
 }
 
+const HEAD = ['work', 'this, ms', 'other, ms', 'ratio', 'pairs'];
 const rows: string[][] = [];
 for (const { name } of engineRows(REFERENCE_SIZE)) {
   if (!name.includes(flags.only)) continue;
@@ -52,5 +53,6 @@ for (const { name } of engineRows(REFERENCE_SIZE)) {
     median(ratio).toFixed(3),
     `${Math.min(...pairs.map(ratio)).toFixed(3)} to ${Math.max(...pairs.map(ratio)).toFixed(3)}`,
   ]);
+  process.stderr.write(`${rows.at(-1)!.join('  ')}\n`); // the rest may take long
 }
-process.stdout.write(`${markdownTable(['work', 'this, ms', 'other, ms', 'ratio', 'pairs'], rows)}\n`);
+process.stdout.write(`${markdownTable(HEAD, rows)}\n`);
