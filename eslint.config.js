@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '.venv/', 'src/generated/', 'node_modules/', 'clients/'] },
+  { ignores: ['dist/', '.venv/', 'src/generated/', 'node_modules/', 'clients/', 'release/'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

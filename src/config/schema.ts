@@ -14,7 +14,7 @@ const models = z.strictObject({
     .meta(
       meta(
         'models',
-        'Folder of model bundles, each a folder with an energy.json. Default: models, unless --model is given',
+        'Folder of model bundles, each a folder with an energy.json. Default: models, or the one that the package brings where there is no such folder, unless --model is given',
       ),
     ),
   named: z

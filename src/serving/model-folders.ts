@@ -1,12 +1,15 @@
 /** Which bundles there are to serve. */
+import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/schema.js';
 import { Fault, invalid } from '../errors.js';
 import { CARD_FILE } from '../model/card.js';
 
-/** Served when the configuration names no model at all. */
+/** Served when the configuration names no model at all: those of the working folder, else those that the package brings. */
 const DEFAULT_DIRECTORY = 'models';
+const PACKAGE_DIRECTORY = fileURLToPath(new URL('../../../models', import.meta.url));
 
 /** The bundle that comes with the project: it stays the default when others are imported beside it. */
 const BUNDLED_MODEL = 'tiny-reach';
@@ -26,7 +29,7 @@ export async function findModelFolders({
   named,
 }: Config['models']): Promise<ReadonlyMap<string, string>> {
   const found = new Map(Object.entries(named));
-  const parent = directory ?? (found.size === 0 ? DEFAULT_DIRECTORY : undefined);
+  const parent = directory ?? (found.size === 0 ? defaultDirectory() : undefined);
   if (parent !== undefined) {
     const entries = await readdir(parent).catch((cause: unknown) => {
       throw invalid('models.directory', 'cannot be read', {
@@ -52,6 +55,10 @@ export async function findModelFolders({
     });
   }
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function defaultDirectory(): string {
+  return existsSync(DEFAULT_DIRECTORY) ? DEFAULT_DIRECTORY : PACKAGE_DIRECTORY;
 }
 
 async function isBundle(folder: string): Promise<boolean> {
