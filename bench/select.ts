@@ -10,6 +10,9 @@ import { startServer } from '../src/grpc/server.js';
 import type { Rule } from '../src/generated/action_energy/v1/Rule.js';
 import { randomRequests } from '../src/client/random-requests.js';
 import { MODELS } from '../test/support/load.js';
+import { seededRandom } from '../src/random.js';
+import { decide, plan } from '../src/selection/decide.js';
+import { samplesOf, type Rule as SelectionRule } from '../src/selection/rules.js';
 import { median } from './statistics.js';
 import { formatTable } from '../src/cli/output.js';
 
@@ -24,6 +27,25 @@ const RULES = [
 const WARM_UP = 100;
 const ROUNDS = 150;
 
+/** Milliseconds that rules take by themselves, distances included: median, by rule. */
+function alone(count: number, steps: number, dims: number): string[] {
+  const random = seededRandom(count, 'select');
+  const values = Float32Array.from({ length: count * steps * dims }, () => random.normal());
+  const energies = Float64Array.from({ length: count }, () => random.normal());
+  const traits = { dims, twoValued: undefined, oneUnit: true };
+  return RULES.map((rule) => {
+    const times: number[] = [];
+    const asked = { rule: rule.toLowerCase() as SelectionRule, ungated: true };
+    for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+      const startMs = performance.now();
+      const samples = samplesOf({ values, candidates: count, steps }, traits, 0);
+      decide(plan(asked, undefined, true), samples, energies, false);
+      times.push(performance.now() - startMs);
+    }
+    return median(times.slice(WARM_UP)).toFixed(3);
+  });
+}
+
 const server = await startServer(
   loadConfig({
     flags: { models: MODELS, address: '127.0.0.1:0', 'metrics-address': 'none', 'quality-share': '0' },
@@ -35,9 +57,11 @@ const server = await startServer(
 );
 const client = await EnergyClient.open({ address: server.addresses[0]! });
 const rows: string[][] = [];
+const ownRows: string[][] = [];
 try {
   const model = await client.getModel('');
   for (const count of CANDIDATES) {
+    ownRows.push([String(count), ...alone(count, 8, model.actionDim)]);
     const shape = { tokens: 300, masked: 0, candidates: count, steps: 8, dtype: 'bfloat16' } as const;
     const requests = randomRequests(model, shape);
     const { context } = await client.putContext({ context: requests.context, leaseMs: 600_000 });
@@ -68,10 +92,12 @@ try {
   client.close();
   await server.close();
 }
-process.stdout.write(
-  `${formatTable(
-    ['N', 'ScoreActions', ...RULES.map((rule) => rule.toLowerCase())],
-    rows,
-    rows[0]!.map(() => 'right'),
-  )}\n` + 'ScoreActions: median milliseconds; rules: median more than that\n',
-);
+const names = RULES.map((rule) => rule.toLowerCase());
+const right = ['N', 'ScoreActions', ...names].map(() => 'right' as const);
+process.stdout
+  .write(`rules by themselves, distances included: median milliseconds (they run while the engine does)
+${formatTable(['N', ...names], ownRows, right)}
+
+ScoreActions: median milliseconds; SelectAction by rule: median more than that
+${formatTable(['N', 'ScoreActions', ...names], rows, right)}
+`);
