@@ -31,7 +31,8 @@ export class BatchRunner {
       if (outcome.ok) this.slots.set(slot, outcome.value);
       else encodeFaults.set(slot, outcome.fault);
     }
-    const encodedMs = performance.now();
+    // nothing to encode took no time
+    const encodedMs = batch.encode.length === 0 ? startMs : performance.now();
     const contextOf = (slot: number): Outcome<EncodedContext> => {
       const fault = encodeFaults.get(slot);
       if (fault) return failed(fault);

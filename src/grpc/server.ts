@@ -15,6 +15,7 @@ import { createMetrics, type Metrics } from '../metrics/metrics.js';
 import { Recorder } from '../recording/recorder.js';
 import { contract } from '../wire/contract.js';
 import type { Callers } from './transport/call-scope.js';
+import { CallTraces } from './transport/call-traces.js';
 import { CallsUnderWay } from './transport/calls-under-way.js';
 import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
@@ -55,6 +56,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
   const health = new HealthImplementation();
   const calls = new CallsUnderWay();
   const callers: Callers = new WeakMap();
+  const traces = new CallTraces();
   let listening = false;
   let models: ModelRegistry | undefined;
   const states = (): HealthStates => ({
@@ -100,14 +102,27 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
         rules: ruleOf,
         budget,
         metrics,
+        traces,
         keepaliveTimeMs: keepalive.timeMs,
         keepaliveTimeoutMs: keepalive.timeoutMs,
       },
-      [gate({ rules: ruleOf, tokens, callers, models: registry, wait: new ExpectedWait(), metrics, log })],
+      [
+        gate({
+          rules: ruleOf,
+          tokens,
+          callers,
+          traces,
+          models: registry,
+          wait: new ExpectedWait(),
+          metrics,
+          log,
+        }),
+      ],
     );
     addMethods(server, {
       calls,
       callers,
+      traces,
       metrics,
       log,
       models: registry,

@@ -1,4 +1,6 @@
 /** One request on its way through the service, whatever protocol it came by: who asks, until when, how it is called. */
+import type { RequestTrace } from '../tracing/request-trace.js';
+
 export interface Caller {
   /** Fairness key of the queue. */
   readonly client: string;
@@ -16,6 +18,8 @@ export interface Scope {
   /** On `systemClock`; Infinity when none. */
   readonly deadlineMs: number;
   readonly startMs: number;
+  /** Absent where nobody traces. */
+  readonly trace?: RequestTrace;
   /** Set on the way, for log and metrics. */
   model?: string;
   /** When the engine's result came back. */

@@ -3,11 +3,14 @@ import { systemClock } from '../batching/clock.js';
 import type { Work, WorkResult } from '../batching/work.js';
 import type { Config } from '../config/schema.js';
 import { Fault } from '../errors.js';
+import type { STAGES } from '../metrics/catalogue/calls.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Recorder } from '../recording/recorder.js';
 import type { ModelRegistry } from './model-registry.js';
 import type { Scope } from './scope.js';
 import type { ServedModel } from './served-model.js';
+
+type Stage = (typeof STAGES)[number];
 
 export interface ServingParts {
   readonly models: ModelRegistry;
@@ -31,6 +34,7 @@ export interface Timings {
 export function modelOf({ models }: Pick<ServingParts, 'models'>, scope: Scope, name: string): ServedModel {
   const model = models.get(name);
   scope.model = model.name;
+  scope.trace?.note('action_energy.model', model.name);
   return model;
 }
 
@@ -60,9 +64,14 @@ export async function submitWork(
 ): Promise<WorkResult> {
   const { client, owner } = scope.caller;
   const { deadlineMs, signal } = scope;
-  const stage = (name: string, ms: number): void =>
+  const stage = (name: Stage, fromMs: number, ms: number): number => {
     metrics.stageSeconds.observe({ model: model.name, stage: name }, ms / 1000);
-  stage('decode', decodeMs + systemClock.nowMs() - scope.startMs);
+    scope.trace?.stage(name, fromMs, ms);
+    return fromMs + ms;
+  };
+  const receivedMs = scope.startMs - decodeMs;
+  scope.trace?.received(receivedMs);
+  const decodedMs = stage('decode', receivedMs, systemClock.nowMs() - receivedMs);
   scope.caller.arrived?.();
   const result = await model.scheduler.submit({
     client,
@@ -73,16 +82,24 @@ export async function submitWork(
     ...work,
   });
   scope.resultMs = systemClock.nowMs();
-  stage('queue', result.timings.queueMs);
-  stage('encode', result.timings.encodeMs);
-  stage('score', result.timings.scoreMs);
+  const { queueMs, encodeMs, scoreMs } = result.timings;
+  // a work that was cut into pieces waited between them; its stages stand one after the other all the same
+  const takenMs = stage('queue', decodedMs, queueMs);
+  const encodedMs = stage('encode', takenMs, encodeMs);
+  stage('score', encodedMs, scoreMs);
+  scope.trace?.note('action_energy.batch.requests', result.batch.works);
   return result;
 }
 
 /** After the answer has been handed over. */
-export function measureRespond({ metrics }: Pick<ServingParts, 'metrics'>, { model, resultMs }: Scope): void {
+export function measureRespond(
+  { metrics }: Pick<ServingParts, 'metrics'>,
+  { model, resultMs, trace }: Scope,
+): void {
   if (model === undefined || resultMs === undefined) return;
-  metrics.stageSeconds.observe({ model, stage: 'respond' }, (systemClock.nowMs() - resultMs) / 1000);
+  const ms = systemClock.nowMs() - resultMs;
+  metrics.stageSeconds.observe({ model, stage: 'respond' }, ms / 1000);
+  trace?.stage('respond', resultMs, ms);
 }
 
 export function timingsOf({ timings }: WorkResult, { startMs }: Scope): Timings {

@@ -1,5 +1,6 @@
 /** Options of a gRPC server without models, for tests of the transport alone. */
 import { ruleOf } from '../../src/grpc/methods.js';
+import { CallTraces } from '../../src/grpc/transport/call-traces.js';
 import type { TransportOptions } from '../../src/grpc/transport/transport.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { MemoryBudget } from '../../src/serving/memory-budget.js';
@@ -8,6 +9,7 @@ export function transportOptions(overrides: Partial<TransportOptions> = {}): Tra
   return {
     rules: ruleOf,
     metrics: createMetrics(() => []),
+    traces: new CallTraces(),
     budget: new MemoryBudget(1 << 30),
     messageBytes: 1 << 20,
     connections: 8,

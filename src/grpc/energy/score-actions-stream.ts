@@ -5,7 +5,7 @@
  * requests have no answer in the client's hands (a request counts until its answer is flushed, so a client that does not
  * read stops being read); a request is superseded only while it waits for the engine, which the scheduler decides.
  */
-import type { ServerDuplexStream, handleBidiStreamingCall } from '@grpc/grpc-js';
+import { status as Code, type ServerDuplexStream, type handleBidiStreamingCall } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
 import { Fault, invalid, toFault } from '../../errors.js';
 import type { ScoreActionsStreamRequest__Output } from '../../generated/action_energy/v1/ScoreActionsStreamRequest.js';
@@ -14,7 +14,8 @@ import type { Decoded, Parsed } from '../../wire/request.js';
 import type { Scope } from '../../serving/scope.js';
 import { measureRespond, type ServingParts } from '../../serving/submit.js';
 import { logEnd, scopeOf, type CallParts } from '../transport/call-scope.js';
-import { callStatus, publicStatus } from '../transport/status.js';
+import { endTrace } from '../transport/call-traces.js';
+import { callStatus, codeOf, publicStatus } from '../transport/status.js';
 import { requestIdOf } from '../transport/request-id.js';
 import { scoreActions } from './score-actions.js';
 
@@ -110,12 +111,20 @@ class ScoreStream {
   /** Never rejects. */
   async #answer(item: Outstanding, decoded: Message, duplicate: boolean): Promise<void> {
     const whole = this.#scope;
+    const requestId = `${whole.requestId}/${++this.#messages}`;
+    const startMs = systemClock.nowMs();
+    const trace = whole.trace?.child(
+      'ScoreActionsStream message',
+      { 'action_energy.request_id': requestId },
+      startMs - (decoded.ok ? decoded.decodeMs : 0),
+    );
     const scope: Scope = {
       ...whole,
-      requestId: `${whole.requestId}/${++this.#messages}`,
+      requestId,
       signal: item.abort.signal,
       deadlineMs: deadlineOf(whole, decoded),
-      startMs: systemClock.nowMs(),
+      startMs,
+      ...(trace && { trace }),
     };
     let outcome: Omit<ScoreActionsStreamResponse, 'requestId'>;
     let fault: Fault | undefined;
@@ -135,6 +144,7 @@ class ScoreStream {
     logEnd(this.#parts.log, scope, fault);
     this.#send(item, { requestId: item.id, ...outcome });
     if (fault === undefined) measureRespond(this.#parts, scope);
+    endTrace(scope.trace, fault === undefined ? Code.OK : codeOf(fault.kind));
   }
 
   #send(item: Outstanding, response: ScoreActionsStreamResponse): void {

@@ -5,6 +5,7 @@ import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { Caller, Scope } from '../../serving/scope.js';
+import type { CallTraces } from './call-traces.js';
 import type { CallsUnderWay } from './calls-under-way.js';
 import { requestIdOf } from './request-id.js';
 import { codeOf } from './status.js';
@@ -15,6 +16,7 @@ export type Callers = WeakMap<Metadata, Caller>;
 export interface CallParts {
   readonly calls: CallsUnderWay;
   readonly callers: Callers;
+  readonly traces: CallTraces;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -38,25 +40,35 @@ export function callerOf(callers: Callers, metadata: Metadata): Caller {
 
 /** Begins now. Errors: `internal` for a call that came past the gate. */
 export function scopeOf(
-  { callers }: Pick<CallParts, 'callers'>,
+  { callers, traces }: Pick<CallParts, 'callers' | 'traces'>,
   call: { readonly metadata: Metadata; getDeadline(): Deadline },
   method: string,
   signal: AbortSignal,
 ): Scope {
+  const requestId = requestIdOf(call.metadata);
+  const trace = traces.of(call.metadata);
+  trace?.note('action_energy.request_id', requestId);
   return {
-    requestId: requestIdOf(call.metadata),
+    requestId,
     method,
     caller: callerOf(callers, call.metadata),
     signal,
     deadlineMs: monotonicDeadline(call.getDeadline()),
     startMs: systemClock.nowMs(),
+    ...(trace && { trace }),
   };
 }
 
 /** The end of a request: one debug line, and the whole of an internal fault. Never tensors. */
 export function logEnd(
   log: Logger,
-  { requestId, method, model, startMs }: Pick<Scope, 'requestId' | 'method' | 'model' | 'startMs'>,
+  {
+    requestId,
+    method,
+    model,
+    startMs,
+    trace,
+  }: Pick<Scope, 'requestId' | 'method' | 'model' | 'startMs' | 'trace'>,
   fault?: Fault,
 ): void {
   const code = fault === undefined ? 'OK' : Code[codeOf(fault.kind)];
@@ -66,6 +78,7 @@ export function logEnd(
     model,
     code,
     ms: Math.round(1000 * (systemClock.nowMs() - startMs)) / 1000,
+    ...trace?.ids,
   };
   if (fault?.kind === 'internal') log.error({ ...line, err: fault }, 'internal error');
   else if (fault === undefined) log.debug(line, 'request');

@@ -15,6 +15,7 @@ import type { ServedModel } from '../../serving/served-model.js';
 import type { TokenStore } from '../../serving/token-store.js';
 import { authenticate } from './auth.js';
 import { logEnd, monotonicDeadline, type Callers } from './call-scope.js';
+import type { CallTraces } from './call-traces.js';
 import { methodName, type MethodRules } from './method-rule.js';
 import { requestIdOf } from './request-id.js';
 import { callStatus } from './status.js';
@@ -23,6 +24,7 @@ export interface GateParts {
   readonly rules: MethodRules;
   readonly tokens: TokenStore | undefined;
   readonly callers: Callers;
+  readonly traces: CallTraces;
   readonly models: { readonly models: readonly Pick<ServedModel, 'name' | 'scheduler' | 'pace'>[] };
   readonly wait: ExpectedWait;
   readonly metrics: Pick<Metrics, 'rejections'>;
@@ -39,7 +41,7 @@ interface Refusal {
 
 /** Notes the caller for whoever handles the call, or refuses it. */
 export function gate(parts: GateParts): ServerInterceptor {
-  const { rules, tokens, callers, wait, metrics, log } = parts;
+  const { rules, tokens, callers, traces, wait, metrics, log } = parts;
   return ({ path }, call) => {
     const rule = rules(path);
     let pledge: Pledge | undefined;
@@ -67,7 +69,9 @@ export function gate(parts: GateParts): ServerInterceptor {
               const fault = toFault(error);
               const requestId = requestIdOf(metadata);
               call.sendStatus(callStatus(fault, requestId));
-              logEnd(log, { requestId, method: methodName(path), startMs, ...(model && { model }) }, fault);
+              const trace = traces.of(metadata);
+              const end = { requestId, method: methodName(path), startMs };
+              logEnd(log, { ...end, ...(model && { model }), ...(trace && { trace }) }, fault);
               return;
             }
             proceed(metadata);

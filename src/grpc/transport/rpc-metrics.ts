@@ -4,6 +4,8 @@
  */
 import { status as Code } from '@grpc/grpc-js';
 import type { Metrics } from '../../metrics/metrics.js';
+import type { RequestTrace } from '../../tracing/request-trace.js';
+import { endTrace } from './call-traces.js';
 
 export type RpcMetrics = Pick<
   Metrics,
@@ -30,6 +32,7 @@ export interface CallKind {
 export function observeCall(
   metrics: RpcMetrics,
   { path, requestStream, responseStream }: CallKind,
+  trace?: RequestTrace,
 ): CallObserver {
   const [, service = '', method = ''] = path.split('/');
   const kind = requestStream
@@ -52,6 +55,7 @@ export function observeCall(
       open = false;
       metrics.rpcHandled.inc({ ...labels, grpc_code: Code[code] });
       metrics.rpcSeconds.observe(labels, (performance.now() - start) / 1000);
+      endTrace(trace, code);
     },
   };
 }

@@ -7,6 +7,7 @@ import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { MemoryBudget } from '../../serving/memory-budget.js';
+import type { CallTraces } from './call-traces.js';
 import { bytesOf, type MethodRules } from './method-rule.js';
 import { ReceiveLine } from './receive-line.js';
 import { observeCall, type RpcMetrics } from './rpc-metrics.js';
@@ -18,6 +19,7 @@ export interface WireOptions extends TransferBounds {
   readonly messageBytes: number;
   readonly budget: MemoryBudget;
   readonly metrics: RpcMetrics;
+  readonly traces: CallTraces;
 }
 
 /** Uploads that are read side by side: more would all finish later, fewer would leave a fast link idle. */
@@ -51,7 +53,7 @@ export class WireCalls {
 
   readonly interceptor: ServerInterceptor = (method, call) => {
     const { path, requestStream, responseStream } = method;
-    const { rules, messageBytes, budget, stallMs, transferMs, metrics } = this.#options;
+    const { rules, messageBytes, budget, stallMs, transferMs, metrics, traces } = this.#options;
     if (!isCallInternals(call)) {
       throw new Fault('internal', 'this version of grpc-js hides how its server reads messages');
     }
@@ -65,7 +67,7 @@ export class WireCalls {
       needsMessage: !requestStream,
       oneAtATime: requestStream && !responseStream,
       onAnswer: (bytes) => this.#makeRoom(bytes),
-      observer: observeCall(metrics, method),
+      observer: observeCall(metrics, method, traces.begin(call.metadata, path, systemClock.nowMs())),
     });
     this.#enter(wire);
     stream.once('close', () => this.#leave(wire));

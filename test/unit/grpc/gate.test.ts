@@ -13,6 +13,7 @@ import { queueFault } from '../../../src/batching/refusals.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods.js';
 import type { Callers } from '../../../src/grpc/transport/call-scope.js';
+import { CallTraces } from '../../../src/grpc/transport/call-traces.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
@@ -52,10 +53,11 @@ describe('the gate', () => {
       },
     } as unknown as GateParts['models'];
     const callers: Callers = new WeakMap();
+    const traces = new CallTraces();
     const wait = new ExpectedWait();
     const log = pino({ enabled: false });
     server = createGrpcServer(OPTIONS, [
-      gate({ rules: ruleOf, tokens: undefined, callers, models, wait, metrics, log }),
+      gate({ rules: ruleOf, tokens: undefined, callers, traces, models, wait, metrics, log }),
     ]);
     const requestDeserialize = (bytes: Buffer): Buffer => {
       read++;
