@@ -38,7 +38,7 @@ export default tseslint.config(
   },
   { files: ['src/cli/**', 'bench/**'], rules: { 'no-console': 'off' } },
   {
-    files: ['src/**', 'bench/**', 'test/**'],
+    files: ['src/**', 'bench/**', 'demo/**', 'test/**'],
     ignores: ['src/engine/onnx-runtime.ts'],
     rules: {
       'no-restricted-imports': [

@@ -1,0 +1,50 @@
+/** The data files beside the bundled model: what README's commands run on. */
+import {
+  asSampled,
+  CHOICE_COLUMNS,
+  columns,
+  CONTEXT_COLUMNS,
+  costOf,
+  recordMoments,
+  type EpisodesOptions,
+  type Recorded,
+} from './moments.js';
+import { FAULTS } from './policy.js';
+import { writeTensors } from './train-model.js';
+
+/** Contexts of the example file, and their candidates; the expert's chunk is number 3i of context i. */
+const EXAMPLES = 4;
+const EXAMPLE_CANDIDATES = 16;
+const EXPERT_EVERY = 3;
+const EXAMPLE_ROWS = 200;
+
+/** Decisions of the policy alone, with branch labels and two negatives each: pushed aside, and with the gripper flipped. */
+export async function calibrationFile(file: string, options: EpisodesOptions, rows: number): Promise<void> {
+  const recorded = await recordMoments(options, rows, 0);
+  await writeTensors(file, columns(recorded, [...CONTEXT_COLUMNS, 'negatives', ...CHOICE_COLUMNS]));
+}
+
+/** Decisive moments of `EXAMPLES` episodes, with the expert's chunk among the candidates. */
+export async function exampleFile(file: string, seed: number): Promise<void> {
+  const recording = { faults: FAULTS, seed, candidates: EXAMPLE_CANDIDATES - 1, propose: asSampled };
+  const recorded = await recordMoments(recording, EXAMPLE_ROWS, 0);
+  const examples: Recorded[] = [];
+  for (const row of recorded) {
+    const { moment, cost } = row;
+    const isNew = examples.every((other) => other.moment.episode !== moment.episode);
+    if (isNew && cost.some((value) => value !== cost[0]) && examples.length < EXAMPLES) {
+      examples.push(withExpert(row, EXPERT_EVERY * examples.length));
+    }
+  }
+  await writeTensors(file, columns(examples, ['hidden', 'pad_mask', 'actions', ...CHOICE_COLUMNS]));
+}
+
+function withExpert({ moment, expert, cost }: Recorded, place: number): Recorded {
+  const { policy, state, decision } = moment;
+  const own = costOf(policy.branch(state, decision, expert));
+  return {
+    moment: { ...moment, candidates: moment.candidates.toSpliced(place, 0, expert) },
+    expert,
+    cost: Float32Array.from([...cost].toSpliced(place, 0, own)),
+  };
+}
