@@ -135,7 +135,7 @@ async function reportOn(
   const { units, plan } = collecting;
   const example = observations.rows[0]!;
   const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
-  return evaluate(observations, fit, { card, plan, landscape, fittedRows });
+  return evaluate(observations, fit, { card, plan, landscape, fittedRows, ids: data });
 }
 
 function fittingBatch(wanted: number, split: Split): number {

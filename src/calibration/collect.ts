@@ -23,8 +23,6 @@ export interface CollectOptions extends RecorderOptions {
 
 interface ReadBatch extends RecordedBatch {
   readonly contexts: OfflineContext[];
-  /** Made and given negatives of each row, [N, H, A]. */
-  readonly negatives: Float32Array[];
 }
 
 /** Observations of the rows `part`, every one once. Errors: fewer rows than a batch; a row that does not fit the model. */

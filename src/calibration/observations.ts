@@ -26,6 +26,12 @@ export interface Observations extends Readonly<Record<Score, ScoreTable>> {
   readonly swapSteps: Float64Array;
   /** Share of the row's per-step values in the flat part of the readout, [n]. */
   readonly saturated: Float64Array;
+  /** Row in the data of each chunk of the batch, [n, B]. */
+  readonly columns: Int32Array;
+  /** mean|a_j - a_i| of the batch's chunks and the row's own, [n, B]. */
+  readonly differences: Float64Array;
+  /** ||a- - a||_2 of each given negative and the expert's chunk, by kind: [n, count]. */
+  readonly distances: ReadonlyMap<string, Float64Array>;
   /** Swap negatives left out because they nearly equal the expert's chunk. */
   readonly leftOut: number;
   /** The policy's samples; undefined where the data hold none. */
@@ -38,6 +44,8 @@ export interface Observations extends Readonly<Record<Score, ScoreTable>> {
 export interface RecordedBatch {
   /** Expert chunks, [B, H, A]. */
   readonly experts: Float32Array;
+  /** Made and given negatives of each row in the order of the plan, [N, H, A]. */
+  readonly negatives: readonly Float32Array[];
   /** The policy's samples of each row [N, H, A] and their costs; empty where the data hold none. */
   readonly candidates: readonly { readonly chunks: Float32Array; readonly costs: Float64Array | undefined }[];
   /** 12 hex digits of the content of each row. */
@@ -71,6 +79,9 @@ export class Recorder {
   readonly #ownSteps: Float64Array;
   readonly #swapSteps: Float64Array;
   readonly #saturated: Float64Array;
+  readonly #columns: Int32Array;
+  readonly #differences: Float64Array;
+  readonly #distances: ReadonlyMap<string, Float64Array>;
   readonly #choice: ChoiceRecorder | undefined;
   readonly #hashes: string[] = [];
   #leftOut = 0;
@@ -92,6 +103,13 @@ export class Recorder {
     this.#ownSteps = new Float64Array(n * data.steps);
     this.#swapSteps = new Float64Array(n * data.steps);
     this.#saturated = new Float64Array(n);
+    this.#columns = new Int32Array(n * options.batch);
+    this.#differences = new Float64Array(n * options.batch);
+    this.#distances = new Map(
+      options.plan.kinds
+        .filter(({ given }) => given)
+        .map(({ name, count }) => [name, new Float64Array(n * count)]),
+    );
     const clusters = order.map((row) => options.clusters[row]!);
     this.#choice = data.candidates > 0 ? new ChoiceRecorder(data, order, clusters, options) : undefined;
   }
@@ -104,13 +122,17 @@ export class Recorder {
     first: number,
     fresh: number,
     rows: Int32Array,
-    { experts, candidates, hashes }: RecordedBatch,
+    { experts, negatives, candidates, hashes }: RecordedBatch,
     raw: Float32Array[],
   ): void {
     const { card, batch, plan } = this.#options;
     const { steps } = this.#data;
     const { readout, pool } = card;
-    for (let i = 0; i < fresh; i++) this.#markUsable(first + i, i, rows, experts);
+    for (let i = 0; i < fresh; i++) {
+      this.#columns.set(rows, (first + i) * batch);
+      this.#compareChunks(first + i, i, rows, experts);
+      this.#measureGiven(first + i, i, experts, negatives[i]!);
+    }
     for (const score of SCORES) {
       const matrix = energiesFromRaw(raw[0]!, steps, { readout, pool, score });
       this.#matrix[score].set(matrix.energies.subarray(0, fresh * batch), first * batch);
@@ -156,25 +178,49 @@ export class Recorder {
       ownSteps: this.#ownSteps,
       swapSteps: this.#swapSteps,
       saturated: this.#saturated,
+      columns: this.#columns,
+      differences: this.#differences,
+      distances: this.#distances,
       leftOut: this.#leftOut,
       candidates: this.#choice?.table(),
       hashes: this.#hashes,
     };
   }
 
-  #markUsable(at: number, i: number, rows: Int32Array, experts: Float32Array): void {
+  /** Row i of the batch against the chunks of all: how far they are, and which of them nearly equal its own. */
+  #compareChunks(at: number, i: number, rows: Int32Array, experts: Float32Array): void {
     const { batch, nearDuplicate, units } = this.#options;
     const { task, steps, dims } = this.#data;
     const size = steps * dims;
     for (let j = 0; j < batch; j++) {
       const sameTask = task === undefined || task[rows[i]!] === task[rows[j]!];
-      let squares = 0;
-      for (let k = 0; sameTask && k < size; k++) {
-        squares += ((experts[i * size + k]! - experts[j * size + k]!) / units[k % dims]!) ** 2;
+      let [sum, squares] = [0, 0];
+      for (let k = 0; k < size; k++) {
+        const difference = experts[i * size + k]! - experts[j * size + k]!;
+        sum += Math.abs(difference);
+        squares += (difference / units[k % dims]!) ** 2;
       }
       const duplicate = j !== i && sameTask && Math.sqrt(squares / size) < nearDuplicate;
+      this.#differences[at * batch + j] = sum / size;
       this.#usable[at * batch + j] = duplicate ? 0 : 1;
       if (duplicate) this.#leftOut++;
+    }
+  }
+
+  /** `negatives` [N, H, A] of row i of the batch. */
+  #measureGiven(at: number, i: number, experts: Float32Array, negatives: Float32Array): void {
+    const size = this.#data.steps * this.#data.dims;
+    let from = 0;
+    for (const { name, count } of this.#options.plan.kinds) {
+      const kept = this.#distances.get(name);
+      for (let m = 0; kept !== undefined && m < count; m++) {
+        let squares = 0;
+        for (let k = 0; k < size; k++) {
+          squares += (negatives[(from + m) * size + k]! - experts[i * size + k]!) ** 2;
+        }
+        kept[at * count + m] = Math.sqrt(squares);
+      }
+      from += count;
     }
   }
 

@@ -10,7 +10,7 @@ import type { Calibration } from '../calibration/calibration-schema.js';
 import type { ModelCard } from '../model/card.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
 import { figure } from '../calibration/report/figure.js';
-import { summaryText } from '../calibration/report/tables.js';
+import { summaryText } from '../calibration/report/summary.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
 import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { calibrate, evaluateCalibration, type CalibrateOptions } from '../calibration/calibrate.js';
 import { renderPage, type PageOptions } from '../calibration/report/html/page.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
-import { summaryText } from '../calibration/report/tables.js';
+import { summaryText } from '../calibration/report/summary.js';
 import { passOptions } from './calibrate.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';

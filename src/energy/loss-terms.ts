@@ -21,6 +21,7 @@ import {
 } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import { identity, type BatchEnergies } from './batch-energies.js';
+import { HINGE_DEFAULTS, MARGIN_BETA } from './losses-margin.js';
 import { outcomeLoss, type OutcomeTerm } from './outcome-terms.js';
 
 /** Sigmas of the noise that gradient alignment adds to the actions. */
@@ -61,7 +62,7 @@ export function lossOf(batch: BatchEnergies, term: LossTerm): LossValues {
     case 'hinge':
       return hingeLoss(batch, term);
     case 'margin':
-      return marginLoss(batch, term.beta ?? 2);
+      return marginLoss(batch, term.beta ?? MARGIN_BETA);
     case 'alignment':
       return alignmentLoss(batch, term.noises);
     case 'rank':
@@ -105,7 +106,11 @@ function explicitLoss(
 
 function hingeLoss(
   batch: BatchEnergies,
-  { negatives, margin = 1, kappa = 0.6 }: Extract<LossTerm, { kind: 'hinge' }>,
+  {
+    negatives,
+    margin = HINGE_DEFAULTS.margin,
+    kappa = HINGE_DEFAULTS.kappa,
+  }: Extract<LossTerm, { kind: 'hinge' }>,
 ): LossValues {
   const { g, pairs } = batch;
   const chunks = slice(g, negativesOf(batch, negatives), 1, 0, 1); // [B, 1, H, A]

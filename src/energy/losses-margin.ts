@@ -5,6 +5,26 @@
 import { invalid } from '../errors.js';
 import { checkPairs, checkValues, type Values } from './losses.js';
 
+/** m0 and kappa of the hinge, beta of the margin, where nothing else is said. */
+export const HINGE_DEFAULTS = { margin: 1, kappa: 0.6 } as const;
+export const MARGIN_BETA = 2;
+
+/** One pair of `hingeLoss`. */
+export function hingeTerm(
+  positive: number,
+  negative: number,
+  distance: number,
+  margin: number,
+  kappa: number,
+): number {
+  return Math.max(0, margin + kappa * distance + positive - negative);
+}
+
+/** One pair of `marginLoss`. */
+export function marginTerm(positive: number, negative: number, difference: number, beta: number): number {
+  return Math.max(0, positive - negative + beta * difference);
+}
+
 export interface HingeOptions {
   /** m0: gap asked for at distance 0. */
   readonly margin?: number;
@@ -27,7 +47,7 @@ export function hingeLoss(
   positive: Values,
   negative: Values,
   distance: Values,
-  { margin = 1, kappa = 0.6 }: HingeOptions = {},
+  { margin = HINGE_DEFAULTS.margin, kappa = HINGE_DEFAULTS.kappa }: HingeOptions = {},
 ): number {
   const size = positive.length;
   if (size < 1) throw invalid('positive', 'no pairs', { found: 'length 0', wanted: 'at least 1' });
@@ -38,7 +58,7 @@ export function hingeLoss(
   checkValues('kappa', [kappa], 1);
   let sum = 0;
   for (let i = 0; i < size; i++) {
-    sum += Math.max(0, margin + kappa * distance[i]! + positive[i]! - negative[i]!);
+    sum += hingeTerm(positive[i]!, negative[i]!, distance[i]!, margin, kappa);
   }
   return sum / size;
 }
@@ -51,7 +71,7 @@ export function hingeLoss(
  * @param matrix [B, B], E[i, j] = E(context i, action j)
  * @param difference [B, B] from `meanAbsoluteDifferences`
  */
-export function marginLoss(matrix: Values, difference: Values, size: number, beta = 2): number {
+export function marginLoss(matrix: Values, difference: Values, size: number, beta = MARGIN_BETA): number {
   checkPairs(size);
   checkValues('matrix', matrix, size * size);
   checkDistances('difference', difference, size * size);
@@ -61,7 +81,7 @@ export function marginLoss(matrix: Values, difference: Values, size: number, bet
     const positive = matrix[i * size + i]!;
     for (let j = 0; j < size; j++) {
       if (j === i) continue;
-      sum += Math.max(0, positive - matrix[i * size + j]! + beta * difference[i * size + j]!);
+      sum += marginTerm(positive, matrix[i * size + j]!, difference[i * size + j]!, beta);
     }
   }
   return sum / (size * (size - 1));

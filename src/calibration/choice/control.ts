@@ -6,8 +6,8 @@ import type { Score } from '../../model/energy.js';
 import { CONSENSUS_RULES, ENERGY_RULES } from '../../selection/rules.js';
 import { expertPValue, type ExpertSample } from '../fit/experts.js';
 import { intervals, real, share, type Statistic, type WeightedValues } from '../metrics/intervals.js';
-import { meanRanks } from '../metrics/ranks.js';
-import { weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
+import { rankCorrelation } from '../metrics/ranks.js';
+import { meanOf, weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
 import { reportFigure, type ReportFigure } from '../report/figure.js';
 import { levelsOf, pickCosts, scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';
 import { CHOICE_SCORES, type ChoiceFit, type ChoiceReport } from './choice-schema.js';
@@ -62,7 +62,7 @@ export function controlReport(table: CandidateTable, options: ControlOptions): C
     rows: table.rows,
     candidates: table.width,
     levels,
-    decisive: one(share(mean(decisiveRows(table)))),
+    decisive: one(share(meanOf(decisiveRows(table)))),
     curves: [...costs].map(([rule, values]) => ({
       rule,
       costs: intervals(table.clusters, {
@@ -74,7 +74,7 @@ export function controlReport(table: CandidateTable, options: ControlOptions): C
       const scores = scoresOf(table, score, better, options.tau);
       return scores === undefined
         ? []
-        : [{ score, value: one(real(mean(rankCorrelations(scores, table.cost, table.width)))) }];
+        : [{ score, value: one(real(meanOf(rankCorrelations(scores, table.cost, table.width)))) }];
     }),
     peak: {
       candidates: levels[peak]!,
@@ -162,8 +162,8 @@ function gateReport(
 ): ChoiceReport['gates'][number] {
   const { chosen, harm, cost } = applyGate(table, scoresOf(table, score, better, tau)!, gate);
   const figures = intervals(table.clusters, {
-    coverage: share(mean(chosen)),
-    harm: share(mean(harm)),
+    coverage: share(meanOf(chosen)),
+    harm: share(meanOf(harm)),
     gain: real(meanDifference(baselineCosts(table), cost)),
   });
   return {
@@ -187,7 +187,7 @@ function worstTask(
     const own = Float64Array.from(rows, (row) => harm[row]!);
     const figure = intervals(
       rows.map((row) => clusters[row]!),
-      { harm: share(mean(own)) },
+      { harm: share(meanOf(own)) },
     ).harm[0]!;
     return { task, rows: rows.length, harm: reportFigure(figure) };
   });
@@ -197,17 +197,9 @@ function worstTask(
 /** Spearman's correlation of scores and costs by row; NaN where all costs are equal, 0 where all scores are. [n] */
 export function rankCorrelations(scores: Float64Array, costs: Float64Array, width: number): Float64Array {
   return Float64Array.from({ length: costs.length / width }, (_, row) => {
-    const a = meanRanks(scores.subarray(row * width, (row + 1) * width));
-    const b = meanRanks(costs.subarray(row * width, (row + 1) * width));
-    const middle = (width + 1) / 2;
-    let [both, ofA, ofB] = [0, 0, 0];
-    for (let i = 0; i < width; i++) {
-      both += (a[i]! - middle) * (b[i]! - middle);
-      ofA += (a[i]! - middle) ** 2;
-      ofB += (b[i]! - middle) ** 2;
-    }
-    if (ofB === 0) return NaN;
-    return ofA === 0 ? 0 : both / Math.sqrt(ofA * ofB);
+    const own = costs.subarray(row * width, (row + 1) * width);
+    if (own.every((cost) => cost === own[0])) return NaN;
+    return rankCorrelation(scores.subarray(row * width, (row + 1) * width), own) || 0;
   });
 }
 
@@ -221,13 +213,9 @@ function column(values: Float64Array, columns: number, index: number): Float64Ar
   return Float64Array.from({ length: values.length / columns }, (_, row) => values[row * columns + index]!);
 }
 
-function mean(values: Float64Array): WeightedValues {
-  return (weights) => [weightedMean(values, weights)];
-}
-
 /** Mean of `a` less `b`; NaN where a row lacks either. */
 function meanDifference(a: Float64Array, b: Float64Array): WeightedValues {
-  return mean(a.map((value, row) => value - b[row]!));
+  return meanOf(a.map((value, row) => value - b[row]!));
 }
 
 /** (random - own) / (random - oracle), of means; NaN where nothing can be gained. */

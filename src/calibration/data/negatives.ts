@@ -22,6 +22,8 @@ export interface NegativeKind {
   readonly name: string;
   /** What was done to the chunk, in words for a report. */
   readonly meaning: string;
+  /** Brought along by the data, not made from the expert's chunk. */
+  readonly given: boolean;
   readonly count: number;
   readonly make: (expert: Float32Array, row: number) => Promise<Float32Array> | Float32Array;
 }
@@ -51,13 +53,20 @@ export function planNegatives(
   if (data.explicit > 0) {
     const count = Math.min(data.explicit, MOST_EXPLICIT);
     const meaning = `given in the data${count < data.explicit ? `, the first ${count} of ${data.explicit}` : ''}`;
-    kinds.push({ name: 'explicit', meaning, count, make: (_, row) => data.negatives(row, count) });
+    kinds.push({
+      name: 'explicit',
+      meaning,
+      given: true,
+      count,
+      make: (_, row) => data.negatives(row, count),
+    });
   } else omitted.push({ name: 'explicit', reason: 'the data have no `negatives`' });
 
   for (const layer of chosenLayers(data.layers)) {
     kinds.push({
       name: `layer_${layer}`,
       meaning: `decoded from layer ${layer}`,
+      given: true,
       count: 1,
       make: (_, row) => data.layerActions(layer, row),
     });
@@ -68,6 +77,7 @@ export function planNegatives(
     kinds.push({
       name: 'policy',
       meaning: "the policy's own chunk",
+      given: true,
       count: 1,
       make: (_, row) => data.policyActions(row),
     });
@@ -77,6 +87,7 @@ export function planNegatives(
     kinds.push({
       name: noiseName(sigma),
       meaning: `normal noise of ${sigma} added`,
+      given: false,
       count: 1,
       make: (expert, row) => {
         // one draw a row for all sizes: then only the size differs
@@ -94,6 +105,7 @@ export function planNegatives(
     kinds.push({
       name: `time_shift_${shift}`,
       meaning: `${shift} step${shift > 1 ? 's' : ''} ahead of its time, the last action held`,
+      given: false,
       count: 1,
       make: (expert) =>
         expert.map((_, i) => expert[Math.min(Math.floor(i / dims) + shift, steps - 1) * dims + (i % dims)]!),
@@ -104,6 +116,7 @@ export function planNegatives(
     kinds.push({
       name: `amplitude_${amplitude}`,
       meaning: `motion scaled by ${amplitude}, the gripper as it was`,
+      given: false,
       count: 1,
       make: (expert) => expert.map((value, i) => (i % dims === gripper ? value : value * amplitude)),
     });
@@ -113,6 +126,7 @@ export function planNegatives(
     kinds.push({
       name: 'direction',
       meaning: `pushed by ${PUSH} along one dim, drawn for each row`,
+      given: false,
       count: 1,
       make: (expert, row) => {
         const random = seededRandom(seed + row, 'direction');
@@ -129,6 +143,7 @@ export function planNegatives(
     kinds.push({
       name: 'gripper_flip',
       meaning: 'open where the expert closes, and the reverse',
+      given: false,
       count: 1,
       make: (expert) => expert.map((value, i) => (i % dims === gripper ? flip(value) : value)),
     });

@@ -60,3 +60,8 @@ export function expertRanks(groups: CandidateGroups): Float64Array {
   }
   return ranks;
 }
+
+/** 1 where the expert's chunk is among the `places` lowest, else 0; NaN where it has no rank. [n] */
+export function rankedWithin(ranks: Float64Array, places: number): Float64Array {
+  return ranks.map((rank) => (Number.isNaN(rank) ? NaN : Number(rank <= places)));
+}

@@ -10,3 +10,16 @@ export function meanRanks(values: Float64Array): Float64Array {
   }
   return ranks;
 }
+
+/** Spearman's correlation; NaN where either does not vary. */
+export function rankCorrelation(a: Float64Array, b: Float64Array): number {
+  const [ranksA, ranksB] = [meanRanks(a), meanRanks(b)];
+  const middle = (a.length + 1) / 2;
+  let [both, ofA, ofB] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    both += (ranksA[i]! - middle) * (ranksB[i]! - middle);
+    ofA += (ranksA[i]! - middle) ** 2;
+    ofB += (ranksB[i]! - middle) ** 2;
+  }
+  return both / Math.sqrt(ofA * ofB);
+}

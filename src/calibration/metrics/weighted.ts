@@ -30,3 +30,8 @@ export function weightedColumnMeans(values: Float64Array, columns: number, weigh
   }
   return Array.from(sums, (sum, column) => (totals[column]! > 0 ? sum / totals[column]! : NaN));
 }
+
+/** The weighted mean of per-row values as a statistic of the weights. */
+export function meanOf(values: Float64Array): (weights: Float64Array) => readonly number[] {
+  return (weights) => [weightedMean(values, weights)];
+}

@@ -31,9 +31,10 @@ export function number(value: number | null, digits = 3): string {
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(digits);
 }
 
-/** `0.812 [0.790, 0.833]` */
+/** `0.812 [0.790, 0.833]`, `0.812 [n/a]` where one cluster alone gives no interval. */
 export function figure({ value, low, high }: ReportFigure, digits = 3): string {
-  return value === null
-    ? MISSING
-    : `${number(value, digits)} [${number(low, digits)}, ${number(high, digits)}]`;
+  if (value === null) return MISSING;
+  const interval =
+    low === null && high === null ? MISSING : `${number(low, digits)}, ${number(high, digits)}`;
+  return `${number(value, digits)} [${interval}]`;
 }

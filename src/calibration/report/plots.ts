@@ -6,7 +6,9 @@ import { scoreContexts } from '../../offline/score-contexts.js';
 import { engineContext, type CalibrationData } from '../data/calibration-data.js';
 import { actionSpread, noiseName, NOISE_SIGMAS } from '../data/negatives.js';
 import { quantile } from '../metrics/quantile.js';
+import type { Observations } from '../observations.js';
 import type { Report } from './report-schema.js';
+import type { RowIds } from './structure.js';
 
 const BINS = 40;
 /** The farthest half percent at each end falls into the end bins, so that one outlier does not flatten the picture. */
@@ -36,8 +38,31 @@ export function histogram(
         const bin = Math.min(BINS - 1, Math.max(0, Math.floor((value - low) / width)));
         shares[bin]! += 1 / values.length;
       }
-      return { name, shares };
+      return { name, count: values.length, shares };
     }),
+  };
+}
+
+/** The first batch, its contexts in the order of task, episode and step, so that blocks of alike ones stand together. */
+export function batchMatrix(
+  { rows, columns, ...observations }: Observations,
+  better: Score,
+  { task, episode, step }: RowIds,
+): Report['plots']['matrix'] {
+  const { width, scores, usable } = observations[better].groups;
+  const by = (a: number, b: number, ids: Float64Array | undefined): number =>
+    ids === undefined ? 0 : ids[columns[a]!]! - ids[columns[b]!]!;
+  // the first batch is whole: its contexts are its chunks
+  const order = Array.from({ length: width }, (_, i) => i).sort(
+    (a, b) => by(a, b, task) || by(a, b, episode) || by(a, b, step) || rows[a]! - rows[b]!,
+  );
+  const places = order.flatMap((row) => order.map((column) => row * width + column));
+  return {
+    width,
+    energies: places.map((at) => scores[at]!),
+    rows: order.map((i) => rows[i]!),
+    tasks: task === undefined ? null : order.map((i) => task[rows[i]!]!),
+    near_duplicates: Array.from(places.keys()).filter((i) => !usable[places[i]!]),
   };
 }
 

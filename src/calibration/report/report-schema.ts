@@ -20,7 +20,13 @@ export const negativeReportSchema = z.strictObject({
 });
 export type NegativeReport = z.infer<typeof negativeReportSchema>;
 
-const binSchema = z.strictObject({ share: z.number(), confidence: maybe, accuracy: figureSchema });
+const binSchema = z.strictObject({
+  /** Rows in the bin. */
+  count,
+  share: z.number(),
+  confidence: maybe,
+  accuracy: figureSchema,
+});
 export type ReportBin = z.infer<typeof binSchema>;
 
 const comparisonSchema = z.strictObject({
@@ -29,6 +35,91 @@ const comparisonSchema = z.strictObject({
   top1: figureSchema,
   ece: figureSchema,
   swap_auroc: figureSchema,
+});
+
+/** How another context's chunk stands to the row's own; `other` where the data name no tasks. */
+const relationSchema = z.enum(['near_duplicate', 'same_episode', 'same_task', 'other_task', 'other']);
+export type Relation = z.infer<typeof relationSchema>;
+
+/** The report on some of the rows. */
+const sliceSchema = z.strictObject({
+  /** The task's id, or the steps of the episode. */
+  name: z.string(),
+  rows: count,
+  clusters: count,
+  /** InfoNCE at the fitted tau. */
+  loss: figureSchema,
+  top1: figureSchema,
+  /** Of experts against swaps within a context. */
+  win_rate: figureSchema,
+  /** Mean energy of experts. */
+  energy: figureSchema,
+  /** What the pick among all candidates saves; null where the data hold none. */
+  over_random: figureSchema.nullable(),
+  over_first: figureSchema.nullable(),
+  /** Of the gate; null where there is none. */
+  coverage: figureSchema.nullable(),
+  harm: figureSchema.nullable(),
+});
+export type Slice = z.infer<typeof sliceSchema>;
+
+const rowIds = { row: count, task: maybe, episode: maybe, step: maybe };
+
+const hardestSchema = z.strictObject({
+  /** Largest InfoNCE loss first, with the lowest chunk of another context. */
+  experts: z.array(
+    z.strictObject({
+      ...rowIds,
+      loss: z.number(),
+      rank: z.number(),
+      energy: z.number(),
+      lowest_other: z.strictObject({ row: count, energy: z.number(), relation: relationSchema }),
+    }),
+  ),
+  /** Picks that cost more than the policy's first, most first. */
+  picks: z.array(
+    z.strictObject({
+      ...rowIds,
+      candidate: count,
+      energy: z.number(),
+      energy_of_first: z.number(),
+      cost: z.number(),
+      cost_of_first: z.number(),
+      least_cost: z.number(),
+    }),
+  ),
+});
+
+const lossSchema = z.strictObject({
+  loss: z.enum(['swap_infonce', 'margin', 'explicit_infonce', 'hinge']),
+  /** Kind of the negatives. */
+  negatives: z.string(),
+  /** At the tau of the card, where it has one. */
+  value: figureSchema,
+  /** At the fitted tau; null where the loss has none. */
+  fitted: figureSchema.nullable(),
+  /** Without preference, nats. */
+  chance: maybe,
+});
+
+const structureSchema = z.strictObject({
+  relations: z.array(
+    z.strictObject({
+      relation: relationSchema,
+      pairs: count,
+      energy: figureSchema,
+      /** Share of the pairs in which the expert's chunk is lower. */
+      win_rate: figureSchema,
+      /** Mean absolute difference of the two chunks. */
+      difference: figureSchema,
+      /** Rows that were lost to a chunk that stands so: it is the lowest, and no higher than the expert's. */
+      lost: count,
+    }),
+  ),
+  /** Win rate against chunks from elsewhere less that against those of the same episode (or task, where none is). */
+  win_rate_gap: figureSchema,
+  /** Spearman's, of the energies off the diagonal and how far those chunks are from the row's own. */
+  distance_correlation: figureSchema,
 });
 
 export const landscapeSchema = z.strictObject({
@@ -73,6 +164,10 @@ export const reportSchema = z.strictObject({
     negative_spread: figureSchema,
   }),
   negatives: z.array(negativeReportSchema),
+  slices: z.strictObject({ by_task: z.array(sliceSchema), by_time: z.array(sliceSchema) }),
+  hardest: hardestSchema,
+  losses: z.array(lossSchema),
+  structure: structureSchema,
   omitted: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
   reliability: z.strictObject({
     ece_before: figureSchema,
@@ -104,10 +199,18 @@ export const reportSchema = z.strictObject({
     histogram: z.strictObject({
       edges: z.array(z.number()),
       /** Share of each series in each bin. */
-      series: z.array(z.strictObject({ name: z.string(), shares: z.array(z.number()) })),
+      series: z.array(z.strictObject({ name: z.string(), count, shares: z.array(z.number()) })),
     }),
-    /** One batch: energies [B, B], row = context, column = chunk. */
-    matrix: z.strictObject({ width: count, energies: z.array(z.number()) }),
+    /** One batch, by task, episode and step: energies [B, B], row = context, column = chunk. */
+    matrix: z.strictObject({
+      width: count,
+      energies: z.array(z.number()),
+      /** Row in the data and task of each context, [B]. */
+      rows: z.array(count),
+      tasks: z.array(z.number()).nullable(),
+      /** Places in `energies` of near-duplicates. */
+      near_duplicates: z.array(count),
+    }),
     landscape: landscapeSchema.optional(),
   }),
 });

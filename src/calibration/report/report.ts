@@ -1,31 +1,27 @@
 /** The report: what the energies of rows that were not fitted on say about the model and its calibration. */
 import type { ModelCard } from '../../model/card.js';
-import type { Score } from '../../model/energy.js';
-import { expertPValue } from '../fit/experts.js';
-import { interleave, type Fit } from '../fit/fit-calibration.js';
-import { aurocStatistic, winRates } from '../metrics/auroc.js';
-import {
-  intervals,
-  positive,
-  real,
-  share,
-  squared,
-  type Statistic,
-  type WeightedValues,
-} from '../metrics/intervals.js';
-import { binShares, populationStabilityIndex } from '../metrics/drift.js';
-import { ownScores, swapScores } from '../metrics/groups.js';
-import { expertRanks, infonceRows } from '../metrics/infonce.js';
-import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
-import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
-import { weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
-import { noiseName, NOISE_SIGMAS, type NegativePlan } from '../data/negatives.js';
-import type { Observations } from '../observations.js';
-import { histogram, type Landscape } from './plots.js';
 import { controlReport } from '../choice/control.js';
 import { judge } from '../choice/verdict.js';
+import { noiseName, NOISE_SIGMAS, type NegativePlan } from '../data/negatives.js';
+import { expertPValue } from '../fit/experts.js';
+import { interleave, type Fit } from '../fit/fit-calibration.js';
+import { binShares, populationStabilityIndex } from '../metrics/drift.js';
+import { ownScores, swapScores } from '../metrics/groups.js';
+import { expertRanks, infonceRows, rankedWithin } from '../metrics/infonce.js';
+import { intervals, positive, real, share, squared, type Statistic } from '../metrics/intervals.js';
+import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
+import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
+import { meanOf, weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
+import type { Observations } from '../observations.js';
 import { finiteOrNull, reportFigure, type ReportFigure } from './figure.js';
-import type { NegativeReport, Report, ReportBin } from './report-schema.js';
+import { hardestReport } from './hardest.js';
+import { lossReports } from './losses.js';
+import { batchMatrix, histogram, type Landscape } from './plots.js';
+import type { Report, ReportBin } from './report-schema.js';
+import { compareScores } from './score-comparison.js';
+import { sliceReports } from './slices.js';
+import { structureReport, type RowIds } from './structure.js';
+import { negativeReports } from './wrong-chunks.js';
 
 export interface EvaluateOptions {
   readonly card: ModelCard;
@@ -33,6 +29,7 @@ export interface EvaluateOptions {
   readonly landscape: Landscape | undefined;
   /** Hashes of the rows that the fit was made on. */
   readonly fittedRows: readonly string[];
+  readonly ids: RowIds;
 }
 
 /** Levels at which the p-values of experts are checked. */
@@ -42,14 +39,15 @@ const NO_GATES = { readout: null, logit: null, corrected: null };
 
 /** Every figure of `observations` under a fit made on other rows. Energies and AUROCs are those of the better score. */
 export function evaluate(observations: Observations, fit: Fit, options: EvaluateOptions): Report {
-  const { card, plan, landscape, fittedRows } = options;
+  const { card, plan, landscape, fittedRows, ids } = options;
   const { clusters } = observations;
   const { better, scores } = fit;
+  const { tau } = scores[better].temperature;
   const table = observations[better];
   const own = ownScores(table.groups);
   const swap = swapScores(table.groups);
   const before = infonceRows(table.groups, card.tau);
-  const after = infonceRows(table.groups, scores[better].temperature.tau);
+  const after = infonceRows(table.groups, tau);
   const ranks = expertRanks(table.groups);
   const noise = interleave(
     [own, ...NOISE_SIGMAS.map((sigma) => table.negatives.get(noiseName(sigma))!)],
@@ -62,12 +60,12 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
   const { drift, experts } = scores[better];
 
   const figures = intervals(clusters, {
-    lossBefore: positive(mean(before.loss)),
-    lossAfter: positive(mean(after.loss)),
-    preference: real(mean(after.chance.map((chance, row) => chance - after.loss[row]!))),
-    top1: share(mean(ranks.map((rank) => indicator(rank, rank <= 1)))),
-    top5: share(mean(ranks.map((rank) => indicator(rank, rank <= TOP)))),
-    mrr: share(mean(ranks.map((rank) => 1 / rank))),
+    lossBefore: positive(meanOf(before.loss)),
+    lossAfter: positive(meanOf(after.loss)),
+    preference: real(meanOf(after.chance.map((chance, row) => chance - after.loss[row]!))),
+    top1: share(meanOf(rankedWithin(ranks, 1))),
+    top5: share(meanOf(rankedWithin(ranks, TOP))),
+    mrr: share(meanOf(ranks.map((rank) => 1 / rank))),
     ...energyStatistics(own, swap),
     eceBefore: share((w) => [expectedCalibrationError(before.confidence, before.correct, w)]),
     eceAfter: share((w) => [expectedCalibrationError(after.confidence, after.correct, w)]),
@@ -76,11 +74,11 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     ),
     binsAfter: share((w) => reliabilityBins(after.confidence, after.correct, w).map((bin) => bin.accuracy)),
     noiseEnergies: real((w) => weightedColumnMeans(noise, levels, w)),
-    spearman: real(mean(noiseCorrelations(noise, levels))),
-    violations: share(mean(monotonicityViolations(noise, levels))),
+    spearman: real(meanOf(noiseCorrelations(noise, levels))),
+    violations: share(meanOf(monotonicityViolations(noise, levels))),
     stepsOwn: real((w) => weightedColumnMeans(observations.ownSteps, H, w)),
     stepsSwap: real((w) => weightedColumnMeans(observations.swapSteps, H, w)),
-    saturation: share(mean(observations.saturated)),
+    saturation: share(meanOf(observations.saturated)),
     psi: squared(
       (w) => [populationStabilityIndex(drift, binShares(drift.edges, own, w))],
       1 + own.length / experts.overall.n,
@@ -96,16 +94,20 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
   });
   const one = (name: keyof typeof figures): ReportFigure => reportFigure(figures[name][0]!);
   const all = (name: keyof typeof figures): ReportFigure[] => figures[name].map(reportFigure);
+  const known = after.confidence.filter((confidence) => !Number.isNaN(confidence)).length;
   const bins = (outcome: typeof after, accuracy: ReportFigure[]): ReportBin[] =>
     reliabilityBins(outcome.confidence, outcome.correct, new Float64Array(own.length).fill(1)).map(
-      ({ share, confidence }, i) => ({ share, confidence: finiteOrNull(confidence), accuracy: accuracy[i]! }),
+      ({ share, confidence }, i) => ({
+        count: Math.round(share * known),
+        share,
+        confidence: finiteOrNull(confidence),
+        accuracy: accuracy[i]!,
+      }),
     );
 
   const { candidates } = observations;
   const gates = fit.choice?.gates ?? NO_GATES;
-  const choice =
-    candidates &&
-    controlReport(candidates, { better, tau: scores[better].temperature.tau, experts: overall, gates });
+  const choice = candidates && controlReport(candidates, { better, tau, experts: overall, gates });
   const preference = one('preference');
   const fitted = new Set(fittedRows);
   return {
@@ -135,6 +137,10 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
       negative_spread: one('negativeSpread'),
     },
     negatives: negativeReports(observations, better, plan),
+    slices: sliceReports(observations, { better, tau, gates, ids }),
+    hardest: hardestReport(observations, better, tau, ids),
+    losses: lossReports(observations, plan, { card: card.tau, fitted: scores.readout.temperature.tau }),
+    structure: structureReport(observations, better, ids),
     omitted: plan.omitted.map(({ name, reason }) => ({ name, reason })),
     reliability: {
       ece_before: one('eceBefore'),
@@ -155,22 +161,10 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     scores: compareScores(observations, fit),
     plots: {
       histogram: histogram(own, swap, table.negatives),
-      matrix: {
-        width: table.groups.width,
-        energies: Array.from(table.groups.scores.subarray(0, table.groups.width ** 2)),
-      },
+      matrix: batchMatrix(observations, better, ids),
       ...(landscape ? { landscape: namedLandscape(landscape, card) } : {}),
     },
   };
-}
-
-function mean(values: Float64Array): WeightedValues {
-  return (weights) => [weightedMean(values, weights)];
-}
-
-/** 1 or 0, NaN where the row has no rank. */
-function indicator(rank: number, holds: boolean): number {
-  return Number.isNaN(rank) ? NaN : Number(holds);
 }
 
 /** Positive and negative energy, their gap and spreads; `swap` [n, B] with NaN where there is none. */
@@ -185,80 +179,11 @@ function energyStatistics(
     return spread;
   };
   return {
-    positive: real(mean(own)),
+    positive: real(meanOf(own)),
     negative: real((w) => [weightedMean(swap, spreadOver(w))]),
     gap: real((w) => [weightedMean(swap, spreadOver(w)) - weightedMean(own, w)]),
     positiveSpread: real((w) => [weightedDeviation(own, w)]),
     negativeSpread: real((w) => [weightedDeviation(swap, spreadOver(w))]),
-  };
-}
-
-function negativeReports(observations: Observations, better: Score, plan: NegativePlan): NegativeReport[] {
-  const { groups, negatives } = observations[better];
-  const own = ownScores(groups);
-  const kinds = [
-    { name: 'swap', meaning: "another context's expert chunk", scores: swapScores(groups) },
-    ...plan.kinds.map(({ name, meaning }) => ({ name, meaning, scores: negatives.get(name)! })),
-  ];
-  return kinds.map(({ name, meaning, scores }) => {
-    const rowMeans = weightedRowMeans(scores, own.length);
-    const figures = intervals(observations.clusters, {
-      energy: real(mean(rowMeans)),
-      auroc: share(aurocStatistic(own, scores)),
-      wins: share(mean(winRates(own, scores))),
-    });
-    return {
-      name,
-      meaning,
-      energy: reportFigure(figures.energy[0]!),
-      auroc: reportFigure(figures.auroc[0]!),
-      win_rate: reportFigure(figures.wins[0]!),
-    };
-  });
-}
-
-function weightedRowMeans(values: Float64Array, rows: number): Float64Array {
-  const width = values.length / rows;
-  const ones = new Float64Array(width).fill(1);
-  return Float64Array.from({ length: rows }, (_, row) =>
-    weightedMean(values.subarray(row * width, (row + 1) * width), ones),
-  );
-}
-
-function compareScores(observations: Observations, { scores }: Fit): Report['scores'] {
-  const statistics = (score: Score): { loss: Float64Array; all: Record<string, Statistic> } => {
-    const { groups } = observations[score];
-    const rows = infonceRows(groups, scores[score].temperature.tau);
-    const ranks = expertRanks(groups);
-    return {
-      loss: rows.loss,
-      all: {
-        loss: positive(mean(rows.loss)),
-        top1: share(mean(ranks.map((rank) => indicator(rank, rank <= 1)))),
-        ece: share((w) => [expectedCalibrationError(rows.confidence, rows.correct, w)]),
-        swap_auroc: share(aurocStatistic(ownScores(groups), swapScores(groups))),
-      },
-    };
-  };
-  const readout = statistics('readout');
-  const logit = statistics('logit');
-  const compared = (score: Score, all: Record<string, Statistic>): Report['scores']['readout'] => {
-    const figures = intervals(observations.clusters, all);
-    const one = (name: string): ReportFigure => reportFigure(figures[name]![0]!);
-    return {
-      tau: scores[score].temperature.tau,
-      loss: one('loss'),
-      top1: one('top1'),
-      ece: one('ece'),
-      swap_auroc: one('swap_auroc'),
-    };
-  };
-  const difference = readout.loss.map((loss, row) => loss - logit.loss[row]!);
-  const paired = intervals(observations.clusters, { difference: real(mean(difference)) });
-  return {
-    readout: compared('readout', readout.all),
-    logit: compared('logit', logit.all),
-    difference: reportFigure(paired.difference[0]!),
   };
 }
 

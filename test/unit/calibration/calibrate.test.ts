@@ -14,7 +14,7 @@ import { weightedMean } from '../../../src/calibration/metrics/weighted.js';
 import { renderPage } from '../../../src/calibration/report/html/page.js';
 import { calibrationSchema, type Calibration } from '../../../src/calibration/calibration-schema.js';
 import { int8Objection } from '../../../src/calibration/report/precision.js';
-import { summaryText } from '../../../src/calibration/report/tables.js';
+import { summaryText } from '../../../src/calibration/report/summary.js';
 import { float32Tensor } from '../../../src/tensor/tensor.js';
 import { fakeEngine, type FakeEngine } from './fake-engine.js';
 import { ACTION_DIM, STATE_DIM, STEPS, syntheticCard, syntheticData, syntheticTensors } from './synthetic.js';

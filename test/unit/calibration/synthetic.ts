@@ -61,6 +61,30 @@ export function syntheticTensors(rows: number, seed: number, episodeRows = 10): 
   ]);
 }
 
+/** Adds `count` samples of the policy a row, the expert's chunk with noise of a size of its own; the larger, the likelier its cost is 1 and not 0. */
+export function withCandidates(tensors: Map<string, Tensor>, count: number): Map<string, Tensor> {
+  const random = seededRandom(5);
+  const { shape, bytes } = tensors.get('actions')!;
+  const experts = new Float32Array(bytes.slice().buffer);
+  const [rows, size] = [shape[0]!, STEPS * ACTION_DIM];
+  const candidates = new Float32Array(rows * count * size);
+  const costs = new Float32Array(rows * count);
+  for (let at = 0; at < rows * count; at++) {
+    const row = Math.floor(at / count);
+    const sigma = random.uniform() * 0.8;
+    for (let i = 0; i < size; i++) {
+      candidates[at * size + i] =
+        experts[row * size + i]! + (i % ACTION_DIM === 6 ? 0 : sigma * random.normal());
+    }
+    costs[at] = random.uniform() < sigma ? 1 : 0;
+  }
+  return new Map([
+    ...tensors,
+    ['candidates', float32Tensor([rows, count, STEPS, ACTION_DIM], candidates)],
+    ['candidate_cost', float32Tensor([rows, count], costs)],
+  ]);
+}
+
 export async function syntheticData(rows: number, seed = 1): Promise<CalibrationData> {
   return calibrationData([memoryColumns('synthetic', syntheticTensors(rows, seed))], syntheticCard());
 }

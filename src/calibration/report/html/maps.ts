@@ -7,23 +7,31 @@ const HEIGHT = 400;
 /** Room at the right for the colour bar. */
 const BAR = 66;
 
-/** Row = context, column = chunk; a good model has a dark diagonal. */
+/** Row = context, column = chunk; a good model has a dark diagonal. Lines part tasks, dots mark near-duplicates. */
 export function matrixPlot({ plots: { matrix } }: Report): string {
-  const { width, energies } = matrix;
+  const { width, energies, tasks, near_duplicates: duplicates } = matrix;
   const every = Math.ceil(width / 16);
   const marks = Array.from({ length: width }, (_, i) => i).filter((i) => i % every === 0);
-  const centre = marks.map((i): [number, string] => [i + 0.5, String(i)]);
+  const centre = marks.map((i): [number, string] => [i + 0.5, String(matrix.rows[i])]);
   const plot = frame(
     WIDTH - BAR,
     HEIGHT,
-    { range: [0, width], title: 'chunk of context', ticks: centre },
-    { range: [width, 0], title: 'context', ticks: centre },
+    { range: [0, width], title: 'chunk of row', ticks: centre },
+    { range: [width, 0], title: 'context of row', ticks: centre },
   );
+  const { x, y } = plot;
   const body = cells(plot, energies, width, (column) => [column, column + 1]);
+  const borders = Array.from({ length: width - 1 }, (_, i) => i + 1)
+    .filter((i) => tasks !== null && tasks[i] !== tasks[i - 1])
+    .map((i) => `M${px(x(i))},${px(y(0))}V${px(y(width))}M${px(x(0))},${px(y(i))}H${px(x(width))}`);
+  const dots = duplicates.map((at) => {
+    const [column, row] = [at % width, Math.floor(at / width)];
+    return `<circle cx="${px(x(column + 0.5))}" cy="${px(y(row + 0.5))}" r="2.6" fill="#fff" stroke="#111"/>`;
+  });
   return svg(
     { width: WIDTH, height: HEIGHT },
     'Energy matrix of one batch',
-    plot.axes + body + colourBar(energies),
+    `${plot.axes}${body}<path d="${borders.join('')}" stroke="#fff" stroke-width="1.6"/>${dots.join('')}${colourBar(energies)}`,
   );
 }
 

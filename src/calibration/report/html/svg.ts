@@ -5,8 +5,16 @@ export const COLOURS = {
   blue: '#0072B2',
   orange: '#D55E00',
   green: '#009E73',
+  purple: '#CC79A7',
   grey: '#8a8f98',
 } as const;
+
+/** What the pictures look like, on the page and alone. */
+export const SVG_STYLE = `
+svg text { font: 11px system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: #3b424b; }
+svg text.title { font-size: 12px; fill: #1b1f24; }
+svg text.small { font-size: 9px; }
+svg .grid { stroke: #e6e9ed; } svg .axis { stroke: #6b7480; } svg .ideal { stroke: #8a8f98; stroke-dasharray: 5 4; }`;
 
 export function escapeText(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
@@ -53,14 +61,21 @@ export interface AxisOptions {
 /** The legend stands above the plot area, where it hides nothing. */
 const MARGIN = { left: 58, right: 14, top: 30, bottom: 44 } as const;
 
-/** A plot area with grid lines, ticks and axis titles. */
-export function frame(width: number, height: number, xAxis: AxisOptions, yAxis: AxisOptions): Frame {
+/** A plot area with grid lines, ticks and axis titles; `room` more above it, for what stands there. */
+export function frame(
+  width: number,
+  height: number,
+  xAxis: AxisOptions,
+  yAxis: AxisOptions,
+  room = 0,
+): Frame {
+  const top = MARGIN.top + room;
   const scale =
     ([low, high]: readonly [number, number], from: number, to: number) =>
     (value: number) =>
       from + ((value - low) / (high - low || 1)) * (to - from);
   const x = scale(xAxis.range, MARGIN.left, width - MARGIN.right);
-  const y = scale(yAxis.range, height - MARGIN.bottom, MARGIN.top);
+  const y = scale(yAxis.range, height - MARGIN.bottom, top);
   const bottom = height - MARGIN.bottom;
   const parts: string[] = [];
   for (const [value, text] of yAxis.ticks ?? labelled(yAxis.range)) {
@@ -77,7 +92,7 @@ export function frame(width: number, height: number, xAxis: AxisOptions, yAxis: 
       `<text x="${at}" y="${bottom + 17}" text-anchor="middle">${escapeText(text)}</text>`,
     );
   }
-  const middle = (MARGIN.top + bottom) / 2;
+  const middle = (top + bottom) / 2;
   parts.push(
     `<line class="axis" x1="${MARGIN.left}" x2="${width - MARGIN.right}" y1="${bottom}" y2="${bottom}"/>`,
     `<text class="title" x="${(MARGIN.left + width - MARGIN.right) / 2}" y="${height - 6}" text-anchor="middle">${escapeText(xAxis.title)}</text>`,
@@ -93,6 +108,39 @@ function labelled([low, high]: readonly [number, number]): [number, string][] {
 /** The finished picture; `title` is read by screen readers. */
 export function svg({ width, height }: Pick<Frame, 'width' | 'height'>, title: string, body: string): string {
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeText(title)}">${body}</svg>`;
+}
+
+/** A picture as a file of its own: size, styles and a white ground inside. */
+export function standalone(picture: string): string {
+  const [, width, height] = /viewBox="0 0 (\S+) (\S+)"/.exec(picture)!;
+  const ground = `<style>${SVG_STYLE}\n</style><rect width="${width}" height="${height}" fill="#fff"/>`;
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" `;
+  return `${picture.replace('<svg ', head).replace('>', `>${ground}`)}\n`;
+}
+
+export type Entry = readonly [name: string, colour: string];
+
+/** Rough width of a letter. */
+const LETTER = 6.2;
+
+/** Names with their colours above the plot area, on as many lines as they take; `room`: what the lines after the first need. */
+export function legend(entries: readonly Entry[], width: number): { svg: string; room: number } {
+  let left: number = MARGIN.left;
+  let line = 0;
+  const parts = entries.map(([name, colour]) => {
+    const wide = 34 + LETTER * name.length;
+    if (left > MARGIN.left && left + wide - 18 > width) {
+      line++;
+      left = MARGIN.left;
+    }
+    const [x, y] = [left, 10 + 16 * line];
+    left += wide;
+    return (
+      `<rect x="${px(x)}" y="${y}" width="11" height="9" fill="${colour}"/>` +
+      `<text x="${px(x + 16)}" y="${y + 5}" dy="0.32em">${escapeText(name)}</text>`
+    );
+  });
+  return { svg: parts.join(''), room: 16 * line };
 }
 
 /** A range with room at both ends; never empty. */

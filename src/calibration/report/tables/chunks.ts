@@ -1,0 +1,86 @@
+/** Tables of wrong chunks: which kinds the energy sees, what the losses say of them, what stands off the diagonal. */
+import { figure, isAboveZero } from '../figure.js';
+import type { Report } from '../report-schema.js';
+import type { Table } from '../table.js';
+import { RELATIONS } from './rows.js';
+
+export function negativeTable({ negatives, effective_negatives: kept, left_out: leftOut }: Report): Table {
+  return {
+    name: 'wrong-chunks',
+    title: 'Kinds of wrong chunks',
+    note: `AUROC: chance that a wrong chunk has a higher energy than an expert's, all contexts pooled. Win rate: the same within a context. 0.5 is blind, below 0.5 prefers the wrong one. The swap kind uses all ${kept.toFixed(1)} negatives that a row kept on average${leftOut > 0 ? ` (${leftOut} near-duplicates left out)` : ''}.`,
+    columns: ['kind', 'AUROC', 'win rate', 'mean energy', 'what was done'],
+    rows: negatives.map(({ name, auroc, win_rate: wins, energy, meaning }) => [
+      name,
+      auroc,
+      wins,
+      energy,
+      meaning,
+    ]),
+  };
+}
+
+export function omittedText({ omitted }: Report): string {
+  return omitted.map(({ name, reason }) => `${name} (${reason})`).join('; ');
+}
+
+const LOSSES = {
+  swap_infonce: 'swap InfoNCE',
+  margin: 'margin',
+  explicit_infonce: 'explicit InfoNCE',
+  hinge: 'hinge',
+} as const;
+
+export function lossTable({ losses }: Report): Table {
+  return {
+    name: 'losses',
+    title: 'Losses',
+    note: "Of docs/model.md with its usual parameters, over the readout's energies, near-duplicates left out; hinge as the mean over all given negatives of a row.",
+    columns: ['loss', 'negatives', 'value (tau of the card)', 'at the fitted tau', 'without preference'],
+    rows: losses.map(({ loss, negatives, value, fitted, chance }) => [
+      LOSSES[loss],
+      negatives,
+      value,
+      fitted ?? '',
+      chance ?? '',
+    ]),
+  };
+}
+
+export function structureTable({ structure }: Report): Table {
+  return {
+    name: 'off-diagonal',
+    title: 'Off the diagonal',
+    note: "Chunks of other contexts by where they come from. Win rate: share of the pairs in which the expert's own chunk is lower. Rows lost: the lowest chunk is no higher than the expert's, and comes from there.",
+    columns: ['chunk of', 'pairs', 'mean energy', 'win rate', 'mean |difference| of actions', 'rows lost'],
+    rows: structure.relations.map(({ relation, pairs, energy, win_rate: wins, difference, lost }) => [
+      RELATIONS[relation],
+      pairs,
+      energy,
+      wins,
+      difference,
+      lost,
+    ]),
+  };
+}
+
+/** What the rows of `structureTable` say together. */
+export function structureRemarks({ structure, left_out: leftOut, rows, batch }: Report): string[] {
+  const { relations, win_rate_gap: gap, distance_correlation: correlation } = structure;
+  const nearest = relations.some(({ relation }) => relation === 'same_episode') ? 'episode' : 'task';
+  const apart =
+    gap.value === null
+      ? []
+      : [
+          isAboveZero(gap)
+            ? `It wins more often against chunks from elsewhere than against those of the same ${nearest}, by ${figure(gap)}: part of what it knows is which ${nearest} this is, not which moment.`
+            : `It wins against chunks of the same ${nearest} as often as against those from elsewhere, within the interval: difference ${figure(gap)}.`,
+        ];
+  return [
+    ...apart,
+    `Off the diagonal energy rises with the distance from the row's own chunk by a rank correlation of ${figure(correlation)}.`,
+    leftOut === 0
+      ? 'No chunk of another context was so near that it was left out.'
+      : `${leftOut} of ${rows * (batch - 1)} chunks off the diagonal nearly equal the expert's and are no negatives; on the matrix they bear a dot.`,
+  ];
+}
