@@ -23,8 +23,7 @@ import type { Engine } from '../src/engine/engine.js';
 import { startEngine } from '../src/engine/start.js';
 import { cardSchema, type ModelCard } from '../src/model/card.js';
 import { expectedParameters } from '../src/model/parameters.js';
-import { numberToBfloat16 } from '../src/tensor/convert.js';
-import { float32Tensor, type Tensor } from '../src/tensor/tensor.js';
+import { numberToBfloat16, float32Tensor, type Tensor } from '../src/tensor/tensor.js';
 import { saveResult } from './results.js';
 import { markdownTable, verdict } from './table.js';
 

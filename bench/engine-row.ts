@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import { singleGraph } from '../src/energy/single-graph.js';
 import type { EngineBatch } from '../src/engine/engine.js';
+import { valueOf } from '../src/engine/outcome.js';
 import { Runtime } from '../src/engine/runtime.js';
 import { startEngine } from '../src/engine/start.js';
 import { Graph } from '../src/graph/graph.js';
@@ -14,7 +15,7 @@ import { matmul } from '../src/graph/ops.js';
 import { engineRows, type EngineRow } from './engine-rows.js';
 import { benchModel, randomActions, randomContext, randomFloats, REFERENCE_SIZE } from './random-model.js';
 import { pause, quantile } from './statistics.js';
-import { toFloat32 } from '../src/tensor/convert.js';
+import { toFloat32 } from '../src/tensor/tensor.js';
 
 export interface RowResult {
   readonly name: string;
@@ -59,7 +60,7 @@ async function measure(row: EngineRow, rounds: number, threads: number): Promise
   const bare = await bareProduct(row.macs, threads);
   const runEngine = async (batch: EngineBatch): Promise<number> => {
     const { encoded, scored, encodeMs, scoreMs } = await engine.run(batch);
-    for (const outcome of [...encoded, ...scored]) if (!outcome.ok) throw outcome.fault;
+    for (const outcome of [...encoded, ...scored]) valueOf<unknown>(outcome);
     return encodeMs + scoreMs;
   };
   const batch = row.batch();

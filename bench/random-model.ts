@@ -1,8 +1,7 @@
 /** A random model of the size that serves a 7B policy, and random requests for it. */
 import type { ModelCard } from '../src/model/card.js';
-import { fromFloat32 } from '../src/tensor/convert.js';
+import { fromFloat32, type Tensor } from '../src/tensor/tensor.js';
 import { randomWeights, smallCard, uniform } from '../test/support/bundles.js';
-import type { Tensor } from '../src/tensor/tensor.js';
 
 export interface BenchSize {
   readonly stateDim: number;

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { EnergyClient } from '../src/client/energy-client.js';
 import { summarize, type LatencySummary } from '../src/client/latency.js';
 import type { Engine, EngineBatch } from '../src/engine/engine.js';
+import { valueOf } from '../src/engine/outcome.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { runClosedLoop } from './load.js';
 import { openNodeLoad, openPythonLoad, scoreMessage, type Load } from './service-load.js';
@@ -67,7 +68,7 @@ async function messageFile(directory: string, name: string, request: ScoreAction
 function engineRun(engine: Engine, batch: EngineBatch): () => Promise<void> {
   return async () => {
     const { encoded, scored } = await engine.run(batch);
-    for (const outcome of [...encoded, ...scored]) if (!outcome.ok) throw outcome.fault;
+    for (const outcome of [...encoded, ...scored]) valueOf<unknown>(outcome);
   };
 }
 

@@ -8,7 +8,7 @@ import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import { AWAKE_US, float32, Runtime, type Program, type Tensors } from '../src/engine/runtime.js';
 import { Graph } from '../src/graph/graph.js';
 import { matmul } from '../src/graph/ops.js';
-import { toFloat32 } from '../src/tensor/convert.js';
+import { toFloat32 } from '../src/tensor/tensor.js';
 import { benchModel, randomActions, randomFloats, REFERENCE_SIZE } from './random-model.js';
 import { pause, quantile } from './statistics.js';
 

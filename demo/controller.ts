@@ -2,7 +2,7 @@
  * How an arm gets around the post: one controller for the expert and for the policy, which differ in what they intend. A chunk
  * is what the controller would do in the next H steps of a world that it imagines.
  */
-import { fromFloat32, toFloat32 } from '../src/tensor/convert.js';
+import { fromFloat32, toFloat32 } from '../src/tensor/tensor.js';
 import type { Random } from '../src/random.js';
 import {
   A,

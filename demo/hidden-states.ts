@@ -4,8 +4,7 @@
  * meant stands in the tokens, as a policy's attention would have written it there; which way to go must be read out of them.
  */
 import { seededRandom, type Random } from '../src/random.js';
-import { fromFloat32 } from '../src/tensor/convert.js';
-import type { Tensor } from '../src/tensor/tensor.js';
+import { fromFloat32, type Tensor } from '../src/tensor/tensor.js';
 import type { Pose, State } from './world.js';
 
 /** Tokens and their width. */

@@ -3,8 +3,7 @@
  * expert's chunk, the policy's candidates, and what each would come to from this very state (a branch label).
  */
 import { seededRandom, type Random } from '../src/random.js';
-import { fromFloat32 } from '../src/tensor/convert.js';
-import { float32Tensor, type Tensor } from '../src/tensor/tensor.js';
+import { fromFloat32, float32Tensor, type Tensor } from '../src/tensor/tensor.js';
 import { D, hiddenStates, randomMap, S, type HiddenStates } from './hidden-states.js';
 import { expertChunk, Policy, type PolicyFaults } from './policy.js';
 import { A, execute, GRIPPER, H, reset, type State } from './world.js';

@@ -6,7 +6,7 @@
 import { Command } from 'commander';
 import { tensorMessage } from '../src/client/messages.js';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { floats32 } from '../src/tensor/convert.js';
+import { floats32 } from '../src/tensor/tensor.js';
 import { chunksTensor, inlineContext } from './closed-loop.js';
 import { randomMap } from './hidden-states.js';
 import { asSampled, Episode } from './moments.js';

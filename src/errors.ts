@@ -1,6 +1,7 @@
 /**
  * The one typed error of the project. An expected failure says which field is wrong, what was found, what was
  * wanted and how to mend it; `src/grpc/transport/status.ts` maps `kind` to a gRPC code, the CLI maps it to an exit code.
+ * Between threads it travels as plain data, since a message leaves the class behind.
  */
 
 /** What went wrong, independent of transport. */
@@ -78,4 +79,32 @@ export function invalid(field: string, summary: string, detail: Omit<FaultDetail
 export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   return new Fault('internal', error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** A fault on its way between threads. */
+export interface PlainFault {
+  readonly kind: FaultKind;
+  readonly summary: string;
+  readonly field?: string | undefined;
+  readonly found?: string | undefined;
+  readonly wanted?: string | undefined;
+  readonly mend?: string | undefined;
+  /** Stack of the original error, for the log. */
+  readonly stack?: string | undefined;
+}
+
+export function plainFault(fault: Fault): PlainFault {
+  const { kind, summary, field, found, wanted, mend } = fault;
+  const cause = fault.cause instanceof Error ? fault.cause : fault;
+  return { kind, summary, field, found, wanted, mend, stack: cause.stack };
+}
+
+export function revivedFault({ kind, summary, field, found, wanted, mend, stack }: PlainFault): Fault {
+  return new Fault(kind, summary, {
+    ...(field === undefined ? {} : { field }),
+    ...(found === undefined ? {} : { found }),
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(mend === undefined ? {} : { mend }),
+    ...(kind === 'internal' ? { cause: stack } : {}),
+  });
 }

@@ -4,13 +4,12 @@
  * succeeds, because otherwise nobody learns its id.
  */
 import type { Engine, EngineBatch, EngineResult } from '../engine/engine.js';
-import { Fault } from '../errors.js';
+import { Fault, revivedFault } from '../errors.js';
 import type { ContextCache } from './context-cache.js';
 import type { Job } from './job.js';
-import type { Piece } from './pieces.js';
+import type { Piece } from './plan.js';
 import { NO_WORK, addSize } from './size.js';
-import { taskRow, type OpenBatch } from './tasks.js';
-import { visibleTokens, type BatchSummary, type Work } from './work.js';
+import { taskRow, visibleTokens, type OpenBatch, type BatchSummary, type Work } from './work.js';
 
 /** A job with the piece of it that is next. */
 export interface Turn {
@@ -102,7 +101,7 @@ export function settle(
     const outcomes = [...encodes.map((i) => result.encoded[i]!), ...(outcome === undefined ? [] : [outcome])];
     const failed = outcomes.find(({ ok }) => !ok);
     if (failed?.ok === false) {
-      onItemFault(job, failed.fault);
+      onItemFault(job, revivedFault(failed.fault));
       continue;
     }
     job.add(piece, outcome, encodeMs, scoreMs);

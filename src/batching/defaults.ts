@@ -1,6 +1,6 @@
 /** Bounds that suit one model on a few CPU cores; a GPU wants larger batches. */
 import type { QueueBounds } from './queue.js';
-import type { BatchBounds } from './policy.js';
+import type { BatchBounds } from './plan.js';
 
 /**
  * How long an urgent request waits for the running batch, at most about. A matrix product is at its limit with a batch of a

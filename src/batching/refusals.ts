@@ -1,5 +1,6 @@
-/** The faults with which the scheduler itself ends a work. */
+/** The faults with which the scheduler ends a work that has no result. */
 import { Fault } from '../errors.js';
+import type { RejectReason } from './observer.js';
 import type { QueueRefusal } from './queue.js';
 
 const ELSEWHERE = { mend: 'Try another replica' };
@@ -45,4 +46,15 @@ export function closedFault(): Fault {
 
 export function engineFault(cause: Fault): Fault {
   return new Fault('unavailable', 'the engine has stopped', { cause, ...ELSEWHERE });
+}
+
+/** What an aborted signal stands for: its reason when that is a fault, else `cancelled`. */
+export function abortFault(signal: AbortSignal): Fault {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Fault) return reason;
+  return new Fault('cancelled', 'the caller gave up', { cause: reason });
+}
+
+export function abortReason(fault: Fault): RejectReason {
+  return fault.kind === 'superseded' || fault.kind === 'deadline' ? fault.kind : 'cancelled';
 }

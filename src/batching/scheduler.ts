@@ -2,12 +2,12 @@
  * The one loop with the one timer between requests and the engine.
  *
  * `submit` takes the contexts that a work names into use (`context-cache.ts`) and puts it into a bounded queue
- * (`queue.ts`). Whenever the engine is free, the policy (`policy.ts`) takes the next batch out of the queue, `assembly.ts`
- * gives its contexts slots, and the engine runs it; while it runs, the next batch gathers. There is no waiting window:
+ * (`queue.ts`). Whenever the engine is free, `plan.ts` takes the next batch out of the queue, `assembly.ts` gives its
+ * contexts slots, and the engine runs it; while it runs, the next batch gathers. There is no waiting window:
  * a free engine takes what waits. The loop runs on every submit, on every finished batch, and on the timer, which is
  * set to the next deadline that waits or the next lease that runs out, whichever comes first.
  *
- * A batch cannot be interrupted, so it is bounded: work larger than the bounds goes piece by piece (`pieces.ts`), and others
+ * A batch cannot be interrupted, so it is bounded: work larger than the bounds goes piece by piece (`plan.ts`), and others
  * have their turn between two pieces. Background work goes the same way, with bounds of its own, and only when nothing else
  * waits or runs, or has within the last `backgroundGraceMs`.
  *
@@ -20,12 +20,20 @@ import type { Engine } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
 import { assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';
 import type { Clock } from './clock.js';
-import { ServiceEstimate } from './estimate.js';
-import { Job, abortFault, abortReason } from './job.js';
+import { Job } from './job.js';
 import type { RejectReason, SchedulerObserver } from './observer.js';
-import { planBatch, type BatchBounds } from './policy.js';
+import { planBatch, type BatchBounds } from './plan.js';
 import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
-import { closedFault, deadlineFault, drainingFault, engineFault, queueFault } from './refusals.js';
+import {
+  abortFault,
+  abortReason,
+  closedFault,
+  deadlineFault,
+  drainingFault,
+  engineFault,
+  queueFault,
+} from './refusals.js';
+import { ServiceEstimate } from './size.js';
 import type { HeldContext, Work, WorkResult } from './work.js';
 
 export interface SchedulerOptions {

@@ -12,9 +12,8 @@ import type { Pool as PoolMessage } from '../generated/action_energy/v1/Pool.js'
 import type { ScoreActionsResponse__Output } from '../generated/action_energy/v1/ScoreActionsResponse.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
-import { visibleCount } from '../model/mask.js';
-import { floats32 } from '../tensor/convert.js';
-import { float32Tensor } from '../tensor/tensor.js';
+import { visibleCount } from '../model/context.js';
+import { floats32, float32Tensor } from '../tensor/tensor.js';
 import {
   candidatesOf,
   checkMatrix,

@@ -12,8 +12,7 @@ import type { SelectActionResponse__Output } from '../generated/action_energy/v1
 import { parseCard } from '../model/card-checks.js';
 import type { Score } from '../model/energy.js';
 import { CONSENSUS_RULES, ENERGY_RULES } from '../selection/rules.js';
-import { floats32 } from '../tensor/convert.js';
-import { BYTES_PER_ELEMENT, float32Tensor, type Tensor } from '../tensor/tensor.js';
+import { floats32, BYTES_PER_ELEMENT, float32Tensor, type Tensor } from '../tensor/tensor.js';
 import { writeSafetensors } from '../weights/safetensors.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { parseInteger } from './import-flags.js';

@@ -5,8 +5,7 @@ import type { InlineContext } from '../generated/action_energy/v1/InlineContext.
 import type { Model__Output } from '../generated/action_energy/v1/Model.js';
 import type { ScoreActionsRequest } from '../generated/action_energy/v1/ScoreActionsRequest.js';
 import type { Tensor as TensorMessage } from '../generated/action_energy/v1/Tensor.js';
-import { fromFloat32 } from '../tensor/convert.js';
-import { float32Tensor } from '../tensor/tensor.js';
+import { fromFloat32, float32Tensor } from '../tensor/tensor.js';
 import { contextMessage, tensorMessage } from './messages.js';
 
 export interface RequestShape {

@@ -3,7 +3,7 @@ import type { Graph } from '../graph/graph.js';
 import { add, mul, sigmoid, softplus, sum } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
-import { poolWeights } from '../model/pool.js';
+import { poolWeights } from '../model/energy.js';
 import { readoutOver } from '../model/readout.js';
 
 /** The readout of every raw value, in its shape. */

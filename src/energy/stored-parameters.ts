@@ -2,8 +2,7 @@
 import { Fault } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
-import { toFloat32 } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import { multiply, transposed } from './linear-algebra.js';
 import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
 

@@ -3,9 +3,7 @@
  * masked. Masked tokens cannot change a result, so the rectangle is as long as the longest context that is left.
  */
 import { invalid } from '../errors.js';
-import type { TokenDType } from '../model/context.js';
-import type { Ranges } from '../model/mask.js';
-import { visibleCount } from '../model/mask.js';
+import { visibleCount, type TokenDType, type Ranges } from '../model/context.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 
 export interface RaggedContext {

@@ -25,17 +25,17 @@ export class BatchRunner {
   private async compute(batch: EngineBatch): Promise<EngineResult> {
     const startMs = performance.now();
     const encoded = await encodeContexts(this.model, batch.encode);
-    const encodeFaults = new Map<number, Fault>();
+    const encodeFailures = new Map<number, Outcome<EncodedContext>>();
     for (const [index, outcome] of encoded.entries()) {
       const { slot } = batch.encode[index]!;
       if (outcome.ok) this.slots.set(slot, outcome.value);
-      else encodeFaults.set(slot, outcome.fault);
+      else encodeFailures.set(slot, outcome);
     }
     // nothing to encode took no time
     const encodedMs = batch.encode.length === 0 ? startMs : performance.now();
     const contextOf = (slot: number): Outcome<EncodedContext> => {
-      const fault = encodeFaults.get(slot);
-      if (fault) return failed(fault);
+      const failure = encodeFailures.get(slot);
+      if (failure) return failure;
       const context = this.slots.get(slot);
       return context ? done(context) : failed(new Fault('internal', `slot ${slot} holds no encoded context`));
     };

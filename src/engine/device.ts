@@ -8,9 +8,10 @@ import { missingParts } from './availability.js';
 import { BatchRunner } from './batch.js';
 import { Scratch } from './memory.js';
 import type { EngineInfo, Provider, TokenDType } from './engine.js';
-import type { WorkerStart } from './protocol.js';
+import { valueOf } from './outcome.js';
 import { Runtime } from './runtime.js';
 import { createSessions } from './sessions.js';
+import type { WorkerStart } from './start.js';
 
 /** Tokens of the warm-up context: enough that a provider's kernels, not its launches, decide a comparison. */
 const WARM_UP_TOKENS = 128;
@@ -115,7 +116,7 @@ async function warmUp(runner: BatchRunner, card: ModelCard): Promise<number> {
       score: [{ slots: [0], actions, candidates: WARM_UP_CANDIDATES, steps }],
       release: [0],
     });
-    for (const outcome of [...encoded, ...scored]) if (!outcome.ok) throw outcome.fault;
+    for (const outcome of [...encoded, ...scored]) valueOf<unknown>(outcome);
     return performance.now() - startMs;
   };
   for (const dtype of ['bfloat16', 'float16', 'float32'] as const) await batch(dtype);

@@ -1,8 +1,7 @@
 /** Encoding: visible tokens of several contexts packed into one matrix, run, and split again. No padding is encoded. */
 import { Tensor as OrtTensor } from './onnx-runtime.js';
 import { invalid, toFault, type Fault } from '../errors.js';
-import { float16ToNumber, floats32, words16 } from '../tensor/convert.js';
-import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
+import { float16ToNumber, floats32, words16, BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import { TOKEN_ELEMENT } from '../energy/tokens.js';
 import type { EncodeItem, Precision, TokenDType } from './engine.js';

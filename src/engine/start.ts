@@ -1,9 +1,9 @@
-/** Starts an engine: a worker thread that owns the sessions of one model on one device. */
+/** An engine from the calling side: a worker thread (`worker.ts`) that owns the sessions of one model on one device. */
 import './telemetry.js';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { Fault, toFault } from '../errors.js';
+import { Fault, revivedFault, toFault, type PlainFault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type {
@@ -15,7 +15,6 @@ import type {
   Precision,
   Provider,
 } from './engine.js';
-import { revivedFault, revivedResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
 
 export interface EngineOptions {
   /** `auto` takes the first provider that works and is worth it; a named one is used or refused. Default `auto`. */
@@ -33,6 +32,18 @@ export interface EngineModel {
   /** The state dict, checked against the card. */
   readonly weights: ReadonlyMap<string, Tensor>;
 }
+
+/** What the worker is started with, and the messages between it and the engine. */
+export interface WorkerStart extends EngineModel, Required<EngineOptions> {}
+
+export type ToWorker =
+  { readonly type: 'run'; readonly id: number; readonly batch: EngineBatch } | { readonly type: 'close' };
+
+export type FromWorker =
+  | { readonly type: 'ready'; readonly info: EngineInfo }
+  | { readonly type: 'refused'; readonly fault: PlainFault }
+  | { readonly type: 'result'; readonly id: number; readonly result: EngineResult }
+  | { readonly type: 'error'; readonly id: number; readonly fault: PlainFault };
 
 /**
  * Resolves with a warm engine. Errors: `precondition` when a provider asked for by name cannot be used, with the
@@ -140,7 +151,7 @@ class WorkerEngine implements Engine {
     if (message.type !== 'result' && message.type !== 'error') return;
     const pending = this.pending.get(message.id);
     this.pending.delete(message.id);
-    if (message.type === 'result') pending?.resolve(revivedResult(message.result));
+    if (message.type === 'result') pending?.resolve(message.result);
     else pending?.reject(revivedFault(message.fault));
   }
 }

@@ -1,10 +1,10 @@
 /** The engine's thread: opens the device, then runs batches in the order in which they come until told to close. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { Fault, toFault } from '../errors.js';
+import { Fault, plainFault, toFault } from '../errors.js';
 import { openDevice } from './device.js';
 import { discard } from './memory.js';
 import { giveWay } from './priority.js';
-import { plainFault, plainResult, type FromWorker, type ToWorker, type WorkerStart } from './protocol.js';
+import type { FromWorker, ToWorker, WorkerStart } from './start.js';
 
 const port = parentPort;
 if (!port) throw new Fault('internal', 'the engine worker runs only as a worker thread');
@@ -38,7 +38,7 @@ async function serve(): Promise<void> {
         const buffers = result.scored.flatMap((outcome) =>
           outcome.ok ? [outcome.value.buffer as ArrayBuffer] : [],
         );
-        post({ type: 'result', id: message.id, result: plainResult(result) }, buffers);
+        post({ type: 'result', id: message.id, result }, buffers);
       } catch (error) {
         post({ type: 'error', id: message.id, fault: plainFault(toFault(error)) });
       }

@@ -6,11 +6,10 @@ import type { Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js
 import type { MethodDefinition } from '@grpc/proto-loader';
 import type { PassParts } from '../serving/calibration-passes.js';
 import type { Scope } from '../serving/scope.js';
-import type { ServingParts } from '../serving/submit.js';
+import type { ServingParts } from '../serving/admission.js';
 import type { Permission } from '../serving/token-store.js';
 import { contract } from '../wire/contract.js';
-import { withDecodedRequest, type Parsed } from '../wire/request.js';
-import { valueCounters, type ValueBounds } from '../wire/values.js';
+import { withDecodedRequest, valueCounters, type Parsed, type ValueBounds } from '../wire/request.js';
 import { getModel, listModels, reload } from './admin/model-methods.js';
 import { calibrate, evaluate, getCalibration } from './calibration/passes.js';
 import { energyMatrix } from './energy/energy-matrix.js';

@@ -21,7 +21,7 @@ import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
 import { addMethods, ruleOf } from './methods.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
-import { ExpectedWait } from '../serving/expected-wait.js';
+import { ExpectedWait } from '../serving/admission.js';
 import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';

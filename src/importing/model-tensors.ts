@@ -5,8 +5,7 @@
 import { invalid } from '../errors.js';
 import { positionalEncoding } from '../energy/positions.js';
 import { sniffArchitecture } from '../model/architecture.js';
-import { toFloat32, isFloatDType } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { toFloat32, isFloatDType, formatShape, type Tensor } from '../tensor/tensor.js';
 import { stripWrapperPrefix } from '../weights/checkpoint.js';
 
 export interface ModelTensorOptions {

@@ -7,8 +7,7 @@ import { energiesFromRaw } from '../model/energy.js';
 import type { Weights } from '../model/weights.js';
 import { candidatesOf } from '../offline/score-file.js';
 import { scoreContexts } from '../offline/score-contexts.js';
-import { isFloatDType, toFloat32 } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { isFloatDType, toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import { readTensors } from '../weights/checkpoint.js';
 import { engineSettings, inverted, readoutSettings, withSetting } from './settings.js';
 

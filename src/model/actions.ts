@@ -1,7 +1,6 @@
 /** Checks a batch of action chunks against the card, so that what is scored is what the model was trained on. */
 import { invalid } from '../errors.js';
-import { isFloatDType, toFloat32 } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { isFloatDType, toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import type { ModelCard } from './card.js';
 
 /**

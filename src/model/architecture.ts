@@ -3,8 +3,7 @@
  * activation, readout, action units) is the card's.
  */
 import { invalid } from '../errors.js';
-import { isFloatDType } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { isFloatDType, formatShape, type Tensor } from '../tensor/tensor.js';
 import { nearest } from './near-miss.js';
 import type { Problem } from './problems.js';
 import {

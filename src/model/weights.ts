@@ -1,7 +1,6 @@
 /** The parameters of one model by name, in the dtype in which they are stored. */
 import { invalid } from '../errors.js';
-import { toFloat32 } from '../tensor/convert.js';
-import { formatShape, type Tensor } from '../tensor/tensor.js';
+import { toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import type { Problem } from './problems.js';
 
 /** Keys as in the PyTorch state dict, without `module.`. */

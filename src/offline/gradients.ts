@@ -12,8 +12,7 @@ import { checkActions } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import type { Weights } from '../model/weights.js';
 import { seededRandom } from '../random.js';
-import { floats32, toFloat32, words16 } from '../tensor/convert.js';
-import { float32Tensor, formatShape, type Tensor } from '../tensor/tensor.js';
+import { floats32, toFloat32, words16, float32Tensor, formatShape, type Tensor } from '../tensor/tensor.js';
 
 /** Seed of the noise that is drawn where the file has none. */
 const NOISE_SEED = 0;

@@ -5,7 +5,7 @@
  */
 import type { Engine, EncodeItem, ScoreItem } from '../engine/engine.js';
 import { valueOf } from '../engine/outcome.js';
-import { visibleCount } from '../model/mask.js';
+import { visibleCount } from '../model/context.js';
 
 /**
  * Visible tokens encoded in one run. The engine's working memory grows with it (float32 states of width D), its speed no

@@ -5,7 +5,7 @@ import { swapInfoNce, type InfoNce } from '../energy/losses.js';
 import { invalid } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import { energiesFromRaw, probabilities, rank, type EnergyOptions } from '../model/energy.js';
-import { visibleCount } from '../model/mask.js';
+import { visibleCount } from '../model/context.js';
 import { scoreInPieces, type OfflineContext, type OfflineItem } from './score-contexts.js';
 
 /** Tokens read and encoded at a time: enough to keep an engine busy, little beside its weights and activations. */

@@ -39,7 +39,7 @@ export const OUTCOMES = ['taken', 'budget', 'outstanding', 'few_chunks', 'busy',
 export type SampleOutcome = (typeof OUTCOMES)[number];
 
 export interface QualitySettings {
-  /** Share of the requests that are sampled; 0 turns everything off. */
+  /** Share of the requests that are sampled. */
   readonly share: number;
   /** Negatives of a sample, at most. */
   readonly negatives: number;
@@ -118,10 +118,9 @@ export class LiveQuality {
 
   /** Whether the next request's context is to be held for a sample; it must then come to `observe`, or `forgo`. */
   wants(steps: number): boolean {
-    const { clock, settings, onSample } = this.#options;
+    const { clock, onSample } = this.#options;
     const negatives = this.#negatives(steps);
-    if (settings.share === 0 || negatives < FEWEST_NEGATIVES) return false;
-    if (!this.#sampler.draws()) return false;
+    if (negatives < FEWEST_NEGATIVES || !this.#sampler.draws()) return false;
     const outcome = this.#outstanding
       ? 'outstanding'
       : this.#reservoir.size < FEWEST_NEGATIVES
@@ -145,8 +144,7 @@ export class LiveQuality {
 
   /** Takes note of an answered request. Never throws; what it starts ends by itself. */
   observe(observed: Observed): void {
-    const { card, clock, settings } = this.#options;
-    if (settings.share === 0) return;
+    const { card, clock } = this.#options;
     const nowMs = clock.nowMs();
     const { actions, raw, known, held } = observed;
     const { steps } = actions;

@@ -4,7 +4,7 @@
  */
 import { tmpdir } from 'node:os';
 import type { Logger } from 'pino';
-import { abortFault } from '../batching/job.js';
+import { abortFault } from '../batching/refusals.js';
 import type { Report } from '../calibration/report/report-schema.js';
 import { saveCalibration } from '../calibration/store.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
@@ -18,7 +18,7 @@ import { CalibrationSpool } from './calibration-spool.js';
 import type { ModelRegistry } from './model-registry.js';
 import type { Scope } from './scope.js';
 import type { ServedModel } from './served-model.js';
-import { modelOf } from './submit.js';
+import { modelOf } from './admission.js';
 
 export interface PassParts {
   readonly models: ModelRegistry;

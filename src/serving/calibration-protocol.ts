@@ -2,8 +2,8 @@
 import type { CalibrateOptions } from '../calibration/calibrate.js';
 import type { Report } from '../calibration/report/report-schema.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
-import type { EngineBatch, EngineInfo } from '../engine/engine.js';
-import type { PlainFault, PlainResult } from '../engine/protocol.js';
+import type { EngineBatch, EngineInfo, EngineResult } from '../engine/engine.js';
+import type { PlainFault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { SpooledColumn } from './calibration-columns.js';
 
@@ -34,5 +34,5 @@ export type FromCalibration =
   | { readonly type: 'failed'; readonly fault: PlainFault };
 
 export type ToCalibration =
-  | { readonly type: 'result'; readonly id: number; readonly result: PlainResult }
+  | { readonly type: 'result'; readonly id: number; readonly result: EngineResult }
   | { readonly type: 'error'; readonly id: number; readonly fault: PlainFault };

@@ -1,10 +1,9 @@
 /** One calibration beside live scoring: its arithmetic in a thread of its own, its energies in the engine's idle time. */
 import { Worker } from 'node:worker_threads';
 import { BackgroundEngine } from '../batching/background-engine.js';
-import { abortFault } from '../batching/job.js';
+import { abortFault } from '../batching/refusals.js';
 import type { EngineBatch } from '../engine/engine.js';
-import { plainFault, plainResult, revivedFault } from '../engine/protocol.js';
-import { Fault, toFault } from '../errors.js';
+import { Fault, plainFault, revivedFault, toFault } from '../errors.js';
 import type {
   CalibrationResult,
   CalibrationTask,
@@ -39,7 +38,7 @@ export async function runCalibration(
   const serve = async (id: number, batch: EngineBatch): Promise<void> => {
     let answer: ToCalibration;
     try {
-      answer = { type: 'result', id, result: plainResult(await background.run(batch)) };
+      answer = { type: 'result', id, result: await background.run(batch) };
     } catch (error) {
       answer = { type: 'error', id, fault: plainFault(toFault(error)) };
     }

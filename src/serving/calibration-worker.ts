@@ -6,8 +6,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { calibrate, evaluateCalibration, type CalibrateOptions } from '../calibration/calibrate.js';
 import { calibrationData } from '../calibration/data/calibration-data.js';
 import type { Engine, EngineResult } from '../engine/engine.js';
-import { plainFault, revivedFault, revivedResult } from '../engine/protocol.js';
-import { toFault, type Fault } from '../errors.js';
+import { plainFault, revivedFault, toFault, type Fault } from '../errors.js';
 import { spooledColumns } from './calibration-columns.js';
 import type {
   CalibrationResult,
@@ -25,7 +24,7 @@ function remoteEngine(port: MessagePort, info: Engine['info']): Engine {
   port.on('message', (message: ToCalibration) => {
     const call = waiting.get(message.id);
     waiting.delete(message.id);
-    if (message.type === 'result') call?.resolve(revivedResult(message.result));
+    if (message.type === 'result') call?.resolve(message.result);
     else call?.reject(revivedFault(message.fault));
   });
   return {

@@ -8,11 +8,10 @@ import type { EncodeItem } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import { checkActions, type ActionBatch } from '../model/actions.js';
 import type { ModelCard, Pool } from '../model/card.js';
-import { checkContext } from '../model/context.js';
-import { maskFromPieces, polarised, type MaskPieces, visibleCount } from '../model/mask.js';
+import { checkContext, maskFromPieces, polarised, visibleCount, type MaskPieces } from '../model/context.js';
 import { makeTensor, type Tensor } from '../tensor/tensor.js';
 import type { ServedModel } from './served-model.js';
-import type { ServingParts } from './submit.js';
+import type { ServingParts } from './admission.js';
 
 /** A context as it was sent along. */
 export interface InlineInput {

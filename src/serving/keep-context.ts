@@ -4,7 +4,7 @@ import { Fault } from '../errors.js';
 import { checkedId, checkedInline, type InlineInput } from './checked-inputs.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
-import { submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';
+import { submitWork, timingsOf, type ServingParts, type Timings } from './admission.js';
 
 export interface PutRequest {
   readonly context: InlineInput;

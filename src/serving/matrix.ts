@@ -13,7 +13,7 @@ import {
 } from './checked-inputs.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
-import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';
+import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './admission.js';
 
 export interface MatrixRequest {
   readonly contexts: readonly ContextInput[]; // B

@@ -23,7 +23,7 @@ import {
 import type { Answered } from './model-calibration.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
-import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './submit.js';
+import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './admission.js';
 
 type Known = NonNullable<Observed['known']>;
 
@@ -119,7 +119,7 @@ export async function scoreActions(
   };
   const uncalibrated =
     request.raw || request.tau !== undefined || !isDeepStrictEqual(options.pool, card.pool);
-  const gate = uncalibrated ? undefined : gateOf(model, request.score);
+  const gate = uncalibrated || request.baseline === undefined ? undefined : gateOf(model, request.score);
   const answer = calibration.answering({
     tau: checkedTau('options.tau', request.tau, card),
     raw: uncalibrated,
@@ -129,7 +129,7 @@ export async function scoreActions(
   const select = checkedSelection(request, actions.candidates, gate);
   const context = kept(parts, request);
 
-  const hold = quality.wants(actions.steps);
+  const hold = quality?.wants(actions.steps) === true;
   const submitted = submitWork(
     parts,
     scope,
@@ -137,7 +137,7 @@ export async function scoreActions(
     { contexts: [context], task: { kind: 'score', actions }, hold },
     request.decodeMs,
   );
-  if (hold) submitted.catch(() => quality.forgo());
+  if (hold) submitted.catch(() => quality?.forgo());
   const result = await submitted;
 
   const raw = rawOf(result);
@@ -147,7 +147,7 @@ export async function scoreActions(
   const isCardEnergy = options.score === 'readout' && options.pool === card.pool;
   if (isCardEnergy) observeEnergies(parts, model, energies, order);
   const known = typeof request.known === 'function' ? request.known(energies) : request.known;
-  quality.observe({
+  quality?.observe({
     actions,
     raw,
     ...(isCardEnergy && { energies }),

@@ -20,7 +20,7 @@ import { checkedActions, checkedContext, checkedIndex } from './checked-inputs.j
 import { scoreActions, type ScoreAnswer, type ScoreRequest } from './scoring.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
-import type { ServingParts, Timings } from './submit.js';
+import type { ServingParts, Timings } from './admission.js';
 
 /** A request as it was sent. */
 export interface SelectRequest extends Pick<

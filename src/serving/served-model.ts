@@ -8,6 +8,7 @@ import {
 import type { Logger } from 'pino';
 import { systemClock } from '../batching/clock.js';
 import { Scheduler } from '../batching/scheduler.js';
+import { Pace } from '../batching/size.js';
 import type { Config } from '../config/schema.js';
 import { ContextCache, randomContextId } from '../batching/context-cache.js';
 import type { Engine } from '../engine/engine.js';
@@ -15,7 +16,6 @@ import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
-import { Pace } from './expected-wait.js';
 import { LiveQuality } from '../quality/live-quality.js';
 import { Decisions } from './decisions.js';
 import { ModelCalibration } from './model-calibration.js';
@@ -29,13 +29,17 @@ export interface ModelVersion {
   readonly digest: string;
 }
 
+/** Weight that the past keeps in the pace of requests: about the last twenty batches count. */
+const KEEP = 0.95;
+
 export interface ServedModel {
   readonly name: string;
   readonly directory: string;
   readonly card: ModelCard;
   readonly version: ModelVersion;
   readonly calibration: ModelCalibration;
-  readonly quality: LiveQuality;
+  /** Absent when no request is sampled. */
+  readonly quality: LiveQuality | undefined;
   readonly decisions: Decisions;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
@@ -72,7 +76,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     maxLeaseMs: contexts.maxLeaseMs,
     newId: randomContextId,
   });
-  const pace = new Pace();
+  const pace = new Pace(KEEP);
   const scheduler = new Scheduler({
     engine,
     cache,
@@ -106,15 +110,18 @@ export async function startModel(name: string, directory: string, parts: ModelPa
     },
   });
   const version = { name, digest: bundle.digest };
-  const quality = new LiveQuality({
-    card: bundle.card,
-    scheduler,
-    clock: systemClock,
-    random: seededRandom(Date.now(), name),
-    settings: parts.quality,
-    calibration: () => calibration.current,
-    onSample: (outcome) => metrics.qualitySamples.inc({ model: name, outcome }),
-  });
+  const quality =
+    parts.quality.share > 0
+      ? new LiveQuality({
+          card: bundle.card,
+          scheduler,
+          clock: systemClock,
+          random: seededRandom(Date.now(), name),
+          settings: parts.quality,
+          calibration: () => calibration.current,
+          onSample: (outcome) => metrics.qualitySamples.inc({ model: name, outcome }),
+        })
+      : undefined;
   const decisions = new Decisions(systemClock, parts.selection.controlShare);
   return {
     name,
@@ -160,7 +167,7 @@ export function sampleOf({
     queueDepth: scheduler.queueDepth,
     queueBytes: scheduler.queueBytes,
     cache: cache.stats,
-    quality: quality.figures(),
+    quality: quality?.figures() ?? [],
     calibration: {
       state: calibration.state.state,
       version: calibration.version,

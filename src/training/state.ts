@@ -6,8 +6,7 @@ import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, invalid } from '../errors.js';
-import { toFloat32 } from '../tensor/convert.js';
-import { float32Tensor, type Tensor } from '../tensor/tensor.js';
+import { toFloat32, float32Tensor, type Tensor } from '../tensor/tensor.js';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.js';
 import type { AdamWState, ParameterValues } from './adamw.js';
 

@@ -15,7 +15,7 @@ import { Graph } from '../graph/graph.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
 import type { Random } from '../random.js';
-import { floats32, words16 } from '../tensor/convert.js';
+import { floats32, words16 } from '../tensor/tensor.js';
 import type { ParameterValues } from './adamw.js';
 
 /** B contexts, their chunks, and what the losses set against them. */

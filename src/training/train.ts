@@ -10,7 +10,7 @@ import { Fault, invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Weights } from '../model/weights.js';
 import { seededRandom, shuffle } from '../random.js';
-import { toFloat32 } from '../tensor/convert.js';
+import { toFloat32 } from '../tensor/tensor.js';
 import { ADAMW, adamwUpdate, clipFactor, freshState, globalNorm, type ParameterValues } from './adamw.js';
 import { batchSource, isDecisive, type BatchSource } from './batches.js';
 import { learningRateAt, type Recipe, type TrainedLoss } from './recipe.js';

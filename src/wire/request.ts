@@ -1,10 +1,156 @@
 /**
- * Decoding of request messages in two steps that gRPC takes for one. A message that does not parse must reach the
- * handler (it answers INVALID_ARGUMENT, and a stream lives on), where grpc-js would answer INTERNAL and end the call. And
- * whether the message's memory may be given away is only known where the bytes are.
+ * Request messages from their bytes. First the bytes are counted: how much the message would become, before anything is
+ * decoded. Bytes and strings decode to views and cost nothing a byte, but every field and every element of a packed field
+ * becomes a JavaScript value: 64 MiB can hold 30 million empty sub-messages, which take a minute to decode and more memory
+ * than there is (https://protobuf.dev/programming-guides/encoding/).
+ *
+ * Then they are decoded, in two steps that gRPC takes for one. A message that does not parse must reach the handler (it
+ * answers INVALID_ARGUMENT, and a stream lives on), where grpc-js would answer INTERNAL and end the call. And whether the
+ * message's memory may be given away is only known where the bytes are.
  */
+import path from 'node:path';
 import type { ServiceDefinition } from '@grpc/grpc-js';
-import { Fault } from '../errors.js';
+import protobuf from 'protobufjs';
+import { Fault, invalid } from '../errors.js';
+import { PROTO_FILES, PROTO_ROOT } from './contract.js';
+
+export interface ValueBounds {
+  /** Fields, those of sub-messages included. */
+  readonly fields: number;
+  /** Elements of packed fields. */
+  readonly packed: number;
+}
+
+/** What the walk must know of a field: whether to go into it, or how to count its elements. */
+type Plan = ReadonlyMap<number, { readonly nested?: Plan; readonly element?: 'varint' | 4 | 8 }>;
+
+const ELEMENT_BYTES: Readonly<Record<string, 4 | 8>> = {
+  float: 4,
+  fixed32: 4,
+  sfixed32: 4,
+  double: 8,
+  fixed64: 8,
+  sfixed64: 8,
+};
+/** Of a varint of 64 bits. */
+const MOST_VARINT_BYTES = 10;
+
+export type ValueCounter = (bytes: Uint8Array) => void;
+
+/** Makes counters of the messages of the contract, by full name. */
+export function valueCounters(): (type: string, bounds: ValueBounds) => ValueCounter {
+  const root = new protobuf.Root();
+  root.resolvePath = (_origin, target) => path.join(PROTO_ROOT, target);
+  root.loadSync([...PROTO_FILES]).resolveAll();
+  const plans = new Map<protobuf.Type, Plan>();
+  return (type, bounds) => {
+    const found = root.lookup(type);
+    if (!(found instanceof protobuf.Type)) throw new Fault('internal', `no message ${type} in the contract`);
+    const plan = planOf(found, plans);
+    return (bytes) => new Walk(bytes, bounds).message(0, bytes.byteLength, plan);
+  };
+}
+
+function planOf(type: protobuf.Type, plans: Map<protobuf.Type, Plan>): Plan {
+  const known = plans.get(type);
+  if (known !== undefined) return known;
+  const plan = new Map<number, { nested?: Plan; element?: 'varint' | 4 | 8 }>();
+  plans.set(type, plan);
+  for (const field of type.fieldsArray) {
+    if (field.resolvedType instanceof protobuf.Type) {
+      plan.set(field.id, { nested: planOf(field.resolvedType, plans) });
+    } else if (field.repeated && field.type !== 'bytes' && field.type !== 'string') {
+      plan.set(field.id, { element: ELEMENT_BYTES[field.type] ?? 'varint' });
+    }
+  }
+  return plan;
+}
+
+/** One message. What is malformed ends the walk: the decoder then says what is wrong with it. */
+class Walk {
+  readonly #bytes: Uint8Array;
+  readonly #bounds: ValueBounds;
+  #at = 0;
+  #fields = 0;
+  #packed = 0;
+
+  constructor(bytes: Uint8Array, bounds: ValueBounds) {
+    this.#bytes = bytes;
+    this.#bounds = bounds;
+  }
+
+  /** Errors: `invalid` beyond a bound. */
+  message(start: number, end: number, plan: Plan | undefined): void {
+    this.#at = start;
+    while (this.#at < end) {
+      this.#count();
+      const tag = this.#varint(end);
+      switch (tag & 7) {
+        case 0:
+          this.#varint(end);
+          break;
+        case 1:
+          this.#at += 8;
+          break;
+        case 2: {
+          const length = this.#varint(end);
+          const from = this.#at;
+          if (!(length <= end - from)) {
+            this.#at = end;
+            return;
+          }
+          const field = plan?.get(tag >>> 3);
+          if (field?.nested !== undefined) this.message(from, from + length, field.nested);
+          else if (field?.element !== undefined) this.#elements(from, length, field.element);
+          this.#at = from + length;
+          break;
+        }
+        case 5:
+          this.#at += 4;
+          break;
+        default: // groups count by their tags
+      }
+    }
+  }
+
+  #count(): void {
+    if (++this.#fields <= this.#bounds.fields) return;
+    throw invalid('request', 'too many fields in one message', {
+      found: `more than ${this.#bounds.fields}`,
+      wanted: `at most ${this.#bounds.fields}, those of sub-messages included`,
+      mend: 'Split the request',
+    });
+  }
+
+  #elements(from: number, length: number, element: 'varint' | 4 | 8): void {
+    const least = Math.ceil(length / (element === 'varint' ? MOST_VARINT_BYTES : element));
+    this.#packed += least;
+    if (element === 'varint' && this.#packed <= this.#bounds.packed) {
+      let count = 0;
+      for (let i = from; i < from + length; i++) if (this.#bytes[i]! < 0x80) count++;
+      this.#packed += Math.max(0, count - least);
+    }
+    if (this.#packed <= this.#bounds.packed) return;
+    throw invalid('request', 'too many numbers in packed fields', {
+      found: `more than ${this.#bounds.packed}`,
+      wanted: `at most ${this.#bounds.packed}`,
+      mend: 'Send numbers as a tensor, or split the request',
+    });
+  }
+
+  /** Beyond 2^53 exactness does not matter: no length is that long. */
+  #varint(end: number): number {
+    let value = 0;
+    let scale = 1;
+    while (this.#at < end) {
+      const byte = this.#bytes[this.#at++]!;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    return value;
+  }
+}
 
 /** Bytes of gRPC's length prefix, which stay in front of the message in memory. */
 const FRAME_PREFIX_BYTES = 5;

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Runtime } from '../../src/engine/runtime.js';
 import { tokenBatch } from '../../src/energy/token-batch.js';
-import { visibleRanges } from '../../src/model/mask.js';
+import { visibleRanges } from '../../src/model/context.js';
 import { seededRandom } from '../../src/random.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
+import { toFloat32 } from '../../src/tensor/tensor.js';
 import { ADAMW, adamwUpdate, clipFactor, freshState, globalNorm } from '../../src/training/adamw.js';
 import { TrainingStep } from '../../src/training/step.js';
 import {

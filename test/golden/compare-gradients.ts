@@ -5,8 +5,7 @@ import { openTensorFile } from '../../src/data/tensor-file.js';
 import type { LossKind } from '../../src/energy/loss-terms.js';
 import { Runtime } from '../../src/engine/runtime.js';
 import { fileGradients } from '../../src/offline/gradients.js';
-import { floats32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { floats32, type Tensor } from '../../src/tensor/tensor.js';
 import { readTensors } from '../../src/weights/checkpoint.js';
 import { describe, goldenBundle } from './compare.js';
 

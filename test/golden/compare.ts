@@ -17,8 +17,7 @@ import { bundleFromCheckpoint } from '../../src/model/declare.js';
 import type { ModelCard } from '../../src/model/card.js';
 import type { Weights } from '../../src/model/weights.js';
 import type { Score } from '../../src/model/energy.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { readCheckpoint, readTensors } from '../../src/weights/checkpoint.js';
 
 /** Absolute; float32 on the engine against float64. */

@@ -5,8 +5,7 @@ import { InferenceSession, Tensor as OrtTensor } from '../../src/engine/onnx-run
 import { rankingGraph } from '../../src/energy/ranking-graph.js';
 import { EXPORT_OPSET, singleGraph } from '../../src/energy/single-graph.js';
 import { writeOnnx } from '../../src/graph/onnx.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { float64Values, GOLDEN_CASES, goldenModel, goldenTensors } from '../support/bundles.js';
 import { assertClose } from '../support/numbers.js';
 

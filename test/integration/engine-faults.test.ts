@@ -4,8 +4,7 @@ import { test } from 'node:test';
 import type { EncodeItem, TokenDType } from '../../src/engine/engine.js';
 import { startEngine } from '../../src/engine/start.js';
 import { Fault } from '../../src/errors.js';
-import { float32Tensor, type Tensor } from '../../src/tensor/tensor.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
+import { float32Tensor, toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { randomWeights, smallCard } from '../support/bundles.js';
 import { chunks, context, randomValues, scoreAll, withRunner } from '../support/engine.js';
 import { faultOf, valueOf } from '../support/outcomes.js';
@@ -159,7 +158,7 @@ for (const activation of ['relu', 'silu'] as const) {
             const outcome = stage === 'context_mapped' ? encoded[0] : scored[0];
             assert.ok(outcome && !outcome.ok, `${what} in ${layer} passed as ${JSON.stringify(outcome)}`);
             const { fault } = outcome;
-            assert.equal(fault.field, stage, `${what} in ${layer}: ${fault.message}`);
+            assert.equal(fault.field, stage, `${what} in ${layer}: ${fault.summary}`);
             assert.match(fault.found!, stage === 'context_mapped' ? /token \d/ : /candidate \d, step \d/);
           });
         }

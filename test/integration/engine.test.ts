@@ -6,7 +6,7 @@ import { MAX_TOKENS_PER_RUN } from '../../src/engine/encode.js';
 import type { EncodeItem, Engine, ScoreItem } from '../../src/engine/engine.js';
 import { MAX_STEPS_PER_RUN } from '../../src/engine/score.js';
 import { startEngine } from '../../src/engine/start.js';
-import { fromFloat32, toFloat32 } from '../../src/tensor/convert.js';
+import { fromFloat32, toFloat32 } from '../../src/tensor/tensor.js';
 import { randomWeights, smallCard } from '../support/bundles.js';
 import { chunks, context, randomValues, scoreAll } from '../support/engine.js';
 import { assertClose } from '../support/numbers.js';

@@ -7,8 +7,7 @@ import { loadBundle } from '../../src/model/bundle.js';
 import type { ModelCard } from '../../src/model/card.js';
 import { checkContext } from '../../src/model/context.js';
 import { energiesFromRaw } from '../../src/model/energy.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
 import {
   badField,

@@ -4,10 +4,9 @@ import type { Client } from '@grpc/grpc-js';
 import { after, before, describe, test } from 'node:test';
 import type { EncodeItem } from '../../src/engine/engine.js';
 import { energiesFromRaw, rank } from '../../src/model/energy.js';
-import { visibleRanges } from '../../src/model/mask.js';
+import { visibleRanges } from '../../src/model/context.js';
 import { contract } from '../../src/wire/contract.js';
-import { fromFloat32, toFloat32 } from '../../src/tensor/convert.js';
-import type { FloatDType, Tensor } from '../../src/tensor/tensor.js';
+import { fromFloat32, toFloat32, type FloatDType, type Tensor } from '../../src/tensor/tensor.js';
 import { float64Values, goldenModel, goldenTensors, GOLDEN_CASES } from '../support/bundles.js';
 import {
   call,

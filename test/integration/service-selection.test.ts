@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { SelectActionRequest } from '../../src/generated/action_energy/v1/SelectActionRequest.js';
 import type { SelectActionResponse__Output } from '../../src/generated/action_energy/v1/SelectActionResponse.js';
 import type { Tensor, Tensor__Output } from '../../src/generated/action_energy/v1/Tensor.js';
-import { floats32 } from '../../src/tensor/convert.js';
+import { floats32 } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
 import {
   addressOf,

@@ -7,7 +7,7 @@ import { createSessions } from '../../src/engine/sessions.js';
 import { energyGraphs } from '../../src/energy/graphs.js';
 import type { ModelCard } from '../../src/model/card.js';
 import type { Weights } from '../../src/model/weights.js';
-import { fromFloat32 } from '../../src/tensor/convert.js';
+import { fromFloat32 } from '../../src/tensor/tensor.js';
 import { uniform } from './bundles.js';
 import { valueOf } from './outcomes.js';
 

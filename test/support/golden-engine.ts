@@ -1,9 +1,8 @@
 /** One golden case through a running engine: float32 on ONNX Runtime against float64 in PyTorch, on any provider. */
 import type { Engine, EncodeItem } from '../../src/engine/engine.js';
 import { energiesFromRaw } from '../../src/model/energy.js';
-import { visibleRanges } from '../../src/model/mask.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { visibleRanges } from '../../src/model/context.js';
+import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { float64Values, goldenModel, goldenTensors, type GoldenCase } from './bundles.js';
 import { assertClose } from './numbers.js';
 import { valueOf } from './outcomes.js';

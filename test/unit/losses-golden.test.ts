@@ -5,8 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { swapInfoNce } from '../../src/energy/losses.js';
 import { marginLoss, meanAbsoluteDifferences } from '../../src/energy/losses-margin.js';
-import { toFloat32 } from '../../src/tensor/convert.js';
-import type { Tensor } from '../../src/tensor/tensor.js';
+import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { readTensors } from '../../src/weights/checkpoint.js';
 
 const DATA = path.join(import.meta.dirname, '../../../test/golden/data');

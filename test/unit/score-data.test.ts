@@ -4,8 +4,7 @@ import { openScoreData, type ScoreData } from '../../src/data/score-data.js';
 import { inMemory } from '../../src/data/tensor-file.js';
 import { Fault } from '../../src/errors.js';
 import { cardSchema, type ModelCard } from '../../src/model/card.js';
-import { fromFloat32 } from '../../src/tensor/convert.js';
-import { elementCount, type FloatDType, type Tensor } from '../../src/tensor/tensor.js';
+import { fromFloat32, elementCount, type FloatDType, type Tensor } from '../../src/tensor/tensor.js';
 
 const D = 3;
 const common = {

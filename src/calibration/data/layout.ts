@@ -20,8 +20,7 @@
 import type { ModelCard } from '../../model/card.js';
 import { nearest } from '../../model/near-miss.js';
 import type { Problem } from '../../model/problems.js';
-import { isFloatDType } from '../../tensor/convert.js';
-import { formatShape, type DType } from '../../tensor/tensor.js';
+import { isFloatDType, formatShape, type DType } from '../../tensor/tensor.js';
 import type { Columns } from './columns.js';
 
 export const KNOWN_COLUMNS = [

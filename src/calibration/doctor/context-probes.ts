@@ -1,7 +1,7 @@
 /** Does the model see the context, respect its mask, and answer the same twice? */
 import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
-import { visibleCount, type Ranges } from '../../model/mask.js';
+import { visibleCount, type Ranges } from '../../model/context.js';
 import { seededRandom } from '../../random.js';
 import { ok, type Finding } from './finding.js';
 import type { ProbeInputs } from './inputs.js';

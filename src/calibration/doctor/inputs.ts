@@ -1,7 +1,7 @@
 /** What the probes feed a model: a few contexts and chunks, from data where given, otherwise seeded random ones. */
 import type { ModelCard } from '../../model/card.js';
-import { visibleRanges, type Ranges } from '../../model/mask.js';
-import { toFloat32 } from '../../tensor/convert.js';
+import { visibleRanges, type Ranges } from '../../model/context.js';
+import { toFloat32 } from '../../tensor/tensor.js';
 import type { CalibrationData } from '../data/calibration-data.js';
 import { seededRandom, type Random } from '../../random.js';
 

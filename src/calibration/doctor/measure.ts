@@ -2,7 +2,7 @@
 import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw } from '../../model/energy.js';
-import type { Ranges } from '../../model/mask.js';
+import type { Ranges } from '../../model/context.js';
 import { scoreContexts, type OfflineContext } from '../../offline/score-contexts.js';
 import type { ProbeInputs } from './inputs.js';
 

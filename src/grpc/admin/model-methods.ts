@@ -10,7 +10,7 @@ import { Fault } from '../../errors.js';
 import type { CalibrationState } from '../../serving/model-calibration.js';
 import type { ModelRegistry } from '../../serving/model-registry.js';
 import type { ServedModel } from '../../serving/served-model.js';
-import type { ServingParts } from '../../serving/submit.js';
+import type { ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 
 type ModelParts = Pick<ServingParts, 'models' | 'limits' | 'contexts'>;

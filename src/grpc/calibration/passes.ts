@@ -13,7 +13,7 @@ import {
   type PassRequest,
 } from '../../serving/calibration-passes.js';
 import type { Scope } from '../../serving/scope.js';
-import { modelOf } from '../../serving/submit.js';
+import { modelOf } from '../../serving/admission.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Parsed } from '../../wire/request.js';
 import { versionInForce } from '../admin/model-methods.js';

@@ -3,7 +3,7 @@ import type { EnergyMatrixRequest__Output } from '../../generated/action_energy/
 import type { EnergyMatrixResponse } from '../../generated/action_energy/v1/EnergyMatrixResponse.js';
 import { checkedCount, matrixRequest } from '../../serving/matrix.js';
 import type { Scope } from '../../serving/scope.js';
-import { modelWithRoom, type ServingParts } from '../../serving/submit.js';
+import { modelWithRoom, type ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeContext, decodePool, decodeScore } from './inputs-message.js';

@@ -8,7 +8,7 @@ import type { PutContextRequest__Output } from '../../generated/action_energy/v1
 import type { PutContextResponse } from '../../generated/action_energy/v1/PutContextResponse.js';
 import * as serving from '../../serving/keep-context.js';
 import type { Scope } from '../../serving/scope.js';
-import { modelOf, modelWithRoom, type ServingParts } from '../../serving/submit.js';
+import { modelOf, modelWithRoom, type ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 import { decodeInline } from './inputs-message.js';
 

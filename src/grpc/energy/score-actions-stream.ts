@@ -12,7 +12,7 @@ import type { ScoreActionsStreamRequest__Output } from '../../generated/action_e
 import type { ScoreActionsStreamResponse } from '../../generated/action_energy/v1/ScoreActionsStreamResponse.js';
 import type { Decoded, Parsed } from '../../wire/request.js';
 import type { Scope } from '../../serving/scope.js';
-import { measureRespond, type ServingParts } from '../../serving/submit.js';
+import { measureRespond, type ServingParts } from '../../serving/admission.js';
 import { logEnd, scopeOf, type CallParts } from '../transport/call-scope.js';
 import { endTrace } from '../transport/call-traces.js';
 import { callStatus, codeOf, publicStatus } from '../transport/status.js';

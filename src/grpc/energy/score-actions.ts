@@ -8,7 +8,7 @@ import type { GateAnswer } from '../../selection/decide.js';
 import type { ModelCard } from '../../model/card.js';
 import { scoreRequest, type ScoreAnswer, type ScoreRequest } from '../../serving/scoring.js';
 import type { Scope } from '../../serving/scope.js';
-import { modelWithRoom, type ServingParts } from '../../serving/submit.js';
+import { modelWithRoom, type ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeInline, decodePool, decodeScore } from './inputs-message.js';

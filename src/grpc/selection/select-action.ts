@@ -8,7 +8,7 @@ import type { Decision, Fallback } from '../../selection/decide.js';
 import type { Rule } from '../../selection/rules.js';
 import type { Scope } from '../../serving/scope.js';
 import * as serving from '../../serving/selecting.js';
-import { modelOf, type ServingParts } from '../../serving/submit.js';
+import { modelOf, type ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
 import { chunkAxes, decodeInline, decodeScore } from '../energy/inputs-message.js';

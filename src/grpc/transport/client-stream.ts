@@ -1,7 +1,7 @@
 /** A method that takes a stream and answers once: the counterpart of `unary` in call.ts. */
 import type { handleClientStreamingCall } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
-import { abortFault } from '../../batching/job.js';
+import { abortFault } from '../../batching/refusals.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Decoded } from '../../wire/request.js';
 import type { Scope } from '../../serving/scope.js';

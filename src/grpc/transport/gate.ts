@@ -10,7 +10,7 @@ import { lateFault } from '../../batching/refusals.js';
 import { systemClock } from '../../batching/clock.js';
 import { toFault, type Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
-import type { ExpectedWait, Pledge } from '../../serving/expected-wait.js';
+import type { ExpectedWait, Pledge } from '../../serving/admission.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { TokenStore } from '../../serving/token-store.js';
 import { authenticate } from './auth.js';

@@ -4,7 +4,7 @@ import { systemClock } from '../../batching/clock.js';
 import { deadlineFault } from '../../batching/refusals.js';
 import { toFault } from '../../errors.js';
 import type { Scope } from '../../serving/scope.js';
-import { measureRespond } from '../../serving/submit.js';
+import { measureRespond } from '../../serving/admission.js';
 import type { Decoded, Parsed } from '../../wire/request.js';
 import { isLate, logEnd, scopeOf, type CallParts } from './call-scope.js';
 import { requestIdOf } from './request-id.js';

@@ -8,8 +8,7 @@ import type { Finding } from '../../../src/calibration/doctor/finding.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { startEngine } from '../../../src/engine/start.js';
 import { cardSchema, type ModelCard } from '../../../src/model/card.js';
-import { float32Tensor, makeTensor, type Tensor } from '../../../src/tensor/tensor.js';
-import { toFloat32 } from '../../../src/tensor/convert.js';
+import { float32Tensor, makeTensor, toFloat32, type Tensor } from '../../../src/tensor/tensor.js';
 import { goldenModel, randomWeights, type GoldenCase } from '../../support/bundles.js';
 import { ACTION_DIM, STEPS, syntheticCard, syntheticTensors, TOKENS } from './synthetic.js';
 

@@ -7,7 +7,7 @@
 import type { Engine, EngineBatch, EngineResult, ScoreItem } from '../../../src/engine/engine.js';
 import type { Outcome } from '../../../src/engine/outcome.js';
 import { Fault } from '../../../src/errors.js';
-import { float16ToNumber } from '../../../src/tensor/convert.js';
+import { float16ToNumber } from '../../../src/tensor/tensor.js';
 
 export interface FakeEngine extends Engine {
   readonly held: Map<number, Float32Array>;

@@ -10,7 +10,7 @@ import { parseCard } from '../../../src/model/card-checks.js';
 import { calibrationData } from '../../../src/calibration/data/calibration-data.js';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { seededRandom } from '../../../src/random.js';
-import { floats32, toFloat32 } from '../../../src/tensor/convert.js';
+import { floats32, toFloat32 } from '../../../src/tensor/tensor.js';
 import { CARD } from '../../../demo/train-model.js';
 
 const SCENES = 40;

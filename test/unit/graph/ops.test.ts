@@ -9,7 +9,7 @@ import type { OpType, Value } from '../../../src/graph/value.js';
 import * as ops from '../../../src/graph/ops.js';
 import { INFER } from '../../../src/graph/infer/table.js';
 import type { Shape } from '../../../src/graph/dims.js';
-import { float16ToNumber } from '../../../src/tensor/convert.js';
+import { float16ToNumber } from '../../../src/tensor/tensor.js';
 import { assertClose } from '../../support/numbers.js';
 import { runGraph } from '../../support/run-graph.js';
 

@@ -6,8 +6,15 @@ import http2 from 'node:http2';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { Client, credentials, Metadata, ServerCredentials, status as Code } from '@grpc/grpc-js';
-import type { Server, ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  ServerCredentials,
+  status as Code,
+  type Server,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { queueFault } from '../../../src/batching/refusals.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
@@ -18,7 +25,7 @@ import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { transportOptions } from '../../support/transport.js';
-import { ExpectedWait } from '../../../src/serving/expected-wait.js';
+import { ExpectedWait } from '../../../src/serving/admission.js';
 import { contract } from '../../../src/wire/contract.js';
 
 const { ScoreActions, GetModel } = contract.energy;
@@ -40,7 +47,7 @@ describe('the gate', () => {
       get models() {
         return names.map((name) => ({
           name,
-          pace: { meanMs: 10 },
+          pace: { msPerUnit: 10 },
           scheduler: {
             drainEstimateMs,
             refusal(caller: string) {

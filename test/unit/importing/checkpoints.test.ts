@@ -4,8 +4,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { modelTensors } from '../../../src/importing/model-tensors.js';
 import { bundleFromCheckpoint } from '../../../src/model/declare.js';
-import { floats32 } from '../../../src/tensor/convert.js';
-import type { Tensor } from '../../../src/tensor/tensor.js';
+import { floats32, type Tensor } from '../../../src/tensor/tensor.js';
 import { readTensors } from '../../../src/weights/checkpoint.js';
 
 const FOLDER = path.join(import.meta.dirname, '../../../../test/golden/data/checkpoints');

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { Fault } from '../../../src/errors.js';
 import { checkActions } from '../../../src/model/actions.js';
 import { checkContext } from '../../../src/model/context.js';
-import { fromFloat32 } from '../../../src/tensor/convert.js';
-import { float32Tensor, makeTensor, type Tensor } from '../../../src/tensor/tensor.js';
+import { fromFloat32, float32Tensor, makeTensor, type Tensor } from '../../../src/tensor/tensor.js';
 import { smallCard } from '../../support/bundles.js';
 
 function chunks(shape: readonly number[], at?: number, value = 0): Tensor {

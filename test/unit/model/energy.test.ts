@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
 import type { Pool } from '../../../src/model/card.js';
-import { energiesFromRaw, probabilities, rank } from '../../../src/model/energy.js';
-import { poolSteps, poolWeights } from '../../../src/model/pool.js';
+import { energiesFromRaw, probabilities, rank, poolSteps, poolWeights } from '../../../src/model/energy.js';
 import { applyReadout, readoutSchema, readoutValue, sigmoid, softplus } from '../../../src/model/readout.js';
 import { float64Values, goldenDescription, goldenModel, goldenTensors } from '../../support/bundles.js';
 

@@ -6,7 +6,7 @@ import { lossOf, type LossTerm } from '../../../src/energy/loss-terms.js';
 import { tokenBatch } from '../../../src/energy/token-batch.js';
 import { float32, Runtime } from '../../../src/engine/runtime.js';
 import { Graph } from '../../../src/graph/graph.js';
-import { toFloat32 } from '../../../src/tensor/convert.js';
+import { toFloat32 } from '../../../src/tensor/tensor.js';
 import { pairWeights, targetWeights } from '../../../src/training/batches.js';
 import { contextFeeds } from '../../../src/training/step.js';
 import { spearman } from '../../../src/training/validation.js';

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'node:test';
-import { toFloat32 } from '../../../src/tensor/convert.js';
-import { type Tensor } from '../../../src/tensor/tensor.js';
+import { toFloat32, type Tensor } from '../../../src/tensor/tensor.js';
 import { readCheckpoint, readTensors } from '../../../src/weights/checkpoint.js';
 import { readSafetensors } from '../../../src/weights/safetensors.js';
 

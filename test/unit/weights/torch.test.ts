@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { floats32 } from '../../../src/tensor/convert.js';
-import { elementCount, type Tensor } from '../../../src/tensor/tensor.js';
+import { floats32, elementCount, type Tensor } from '../../../src/tensor/tensor.js';
 import { decodeTensors } from '../../../src/weights/checkpoint.js';
 import * as pkl from '../../support/checkpoints-pickle.js';
 import {

@@ -1,8 +1,79 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
+import { Fault } from '../../../src/errors.js';
 import { contract } from '../../../src/wire/contract.js';
-import { decodeRequest } from '../../../src/wire/request.js';
+import { decodeRequest, valueCounters } from '../../../src/wire/request.js';
+
+const counter = valueCounters();
+const MATRIX = 'action_energy.v1.EnergyMatrixRequest';
+const ROWS = 'action_energy.v1.CalibrateRequest';
+
+function refused(type: string, bytes: Uint8Array, fields: number, packed: number): boolean {
+  try {
+    counter(type, { fields, packed })(bytes);
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof Fault && error.kind === 'invalid', String(error));
+    return true;
+  }
+}
+
+/** The fewest fields that a message passes with. */
+function fieldsOf(type: string, bytes: Uint8Array): number {
+  let fields = 0;
+  while (refused(type, bytes, fields, Infinity)) fields++;
+  return fields;
+}
+
+describe('counting what a message would become', () => {
+  it('counts fields of sub-messages, but not the bytes of tensors', () => {
+    const tensor = { dtype: 'FLOAT32' as const, shape: [1, 2, 3], data: Buffer.alloc(1000, 0x12) };
+    const inline = { hidden: tensor, maskPieces: { numPatches: 1, actionTokens: [{ start: 1, end: 2 }] } };
+    const one = contract.energy.EnergyMatrix.requestSerialize({ contexts: [{ inline }] });
+    // contexts, inline, hidden, dtype, shape, data, mask_pieces, num_patches, action_tokens, start, end
+    assert.equal(fieldsOf(MATRIX, one), 11);
+    const two = contract.energy.EnergyMatrix.requestSerialize({
+      contexts: [{ inline }, {}],
+      actions: tensor,
+    });
+    assert.equal(fieldsOf(MATRIX, two), 16);
+  });
+
+  it('refuses millions of empty messages, and millions of numbers', () => {
+    const empties = Buffer.alloc(22_000_000);
+    for (let i = 0; i < empties.length; i += 2) empties[i] = 0x12;
+    assert.ok(refused(MATRIX, empties, 8192, 8192));
+    const rows = contract.calibration.Calibrate.requestSerialize({
+      rows: { step: Array<number>(1000).fill(1) },
+    });
+    assert.ok(refused(ROWS, rows, 8192, 999));
+    assert.ok(!refused(ROWS, rows, 8192, 1000));
+    const offsets = contract.calibration.Calibrate.requestSerialize({
+      rows: { offsets: Array.from({ length: 1000 }, (_, i) => i) },
+    });
+    assert.ok(refused(ROWS, offsets, 8192, 999));
+    assert.ok(!refused(ROWS, offsets, 8192, 1000));
+  });
+
+  it('counts groups and unknown fields too', () => {
+    const groups = Buffer.alloc(10_000, 0x7b); // start of group 15, nested ever deeper
+    assert.ok(refused(MATRIX, groups, 8192, 8192));
+    const unknown = Buffer.alloc(20_000);
+    for (let i = 0; i < unknown.length; i += 2) unknown[i] = 0x78;
+    assert.ok(refused(MATRIX, unknown, 8192, 8192));
+  });
+
+  it('never throws anything but its refusal, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        refused(MATRIX, bytes, 50, 50);
+        refused(ROWS, bytes, 50, 50);
+        assert.ok(!refused(MATRIX, bytes, Infinity, Infinity));
+      }),
+    );
+  });
+});
 
 const { ScoreActions } = contract.energy;
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ExpectedWait, Pace } from '../../../src/serving/expected-wait.js';
+import { ExpectedWait } from '../../../src/serving/admission.js';
 import type { ServedModel } from '../../../src/serving/served-model.js';
 
-function model(drainEstimateMs: number, meanMs: number): Pick<ServedModel, 'scheduler' | 'pace'> {
-  return { scheduler: { drainEstimateMs }, pace: { meanMs } } as Pick<ServedModel, 'scheduler' | 'pace'>;
+function model(drainEstimateMs: number, msPerUnit: number): Pick<ServedModel, 'scheduler' | 'pace'> {
+  return { scheduler: { drainEstimateMs }, pace: { msPerUnit } } as Pick<ServedModel, 'scheduler' | 'pace'>;
 }
 
 describe('the expected wait', () => {
@@ -35,14 +35,5 @@ describe('the expected wait', () => {
     for (let i = 0; i < 100; i++) wait.pledge(0);
     assert.equal(wait.answerMs(250, [model(1, 10)]), 1011);
     assert.equal(wait.answerMs(251, [model(1, 10)]), 11);
-  });
-
-  it('follows a pace that changes', () => {
-    const pace = new Pace();
-    assert.equal(pace.meanMs, 0);
-    pace.record(100, 10);
-    assert.equal(pace.meanMs, 10);
-    for (let i = 0; i < 100; i++) pace.record(40, 2);
-    assert.ok(Math.abs(pace.meanMs - 20) < 0.1);
   });
 });

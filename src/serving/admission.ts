@@ -1,5 +1,10 @@
-/** From a request to its model's queue: which model, is there room, the work itself, and the time that each stage took. */
+/**
+ * From a call's headers to its model's queue: can it be answered in time, is there room, the work itself, and the time that
+ * each stage took.
+ */
 import { systemClock } from '../batching/clock.js';
+import type { Scheduler } from '../batching/scheduler.js';
+import { Pace } from '../batching/size.js';
 import type { Work, WorkResult } from '../batching/work.js';
 import type { Config } from '../config/schema.js';
 import { Fault } from '../errors.js';
@@ -11,6 +16,68 @@ import type { Scope } from './scope.js';
 import type { ServedModel } from './served-model.js';
 
 type Stage = (typeof STAGES)[number];
+
+/** Weight that the past keeps with each new record: about the last twenty count. */
+const KEEP = 0.95;
+/** A request that has not arrived after this long is on a slow link: the engine will not wait for it, nor do others. */
+const PLEDGE_MS = 250;
+
+export interface Pledge {
+  /** It has reached its queue. */
+  arrived(nowMs: number): void;
+  /** Nothing will come of it. Idempotent, also after `arrived`. */
+  end(): void;
+}
+
+/** What is known of a model's engine. */
+export interface Paced {
+  readonly scheduler: Pick<Scheduler, 'drainEstimateMs'>;
+  /** Engine time of a request. */
+  readonly pace: Pace;
+}
+
+/**
+ * How long a request that comes now will take, told on its headers: what cannot be answered within its deadline is refused
+ * then, and its message is never received. Under overload the queue so stays as short as the deadlines are, and what is
+ * accepted is answered in time; without this, earliest deadline first would begin everything a moment too late.
+ *
+ * A request is pledged from its headers until it reaches its queue, where the scheduler's own estimate takes over.
+ */
+export class ExpectedWait {
+  /** When each was pledged, oldest first. */
+  readonly #pledged = new Map<Pledge, number>();
+  /** From headers to queue. */
+  readonly #arrival = new Pace(KEEP);
+
+  pledge(nowMs: number): Pledge {
+    const pledge: Pledge = {
+      arrived: (arrivedMs) => {
+        if (this.#pledged.delete(pledge)) this.#arrival.record(arrivedMs - nowMs, 1);
+      },
+      end: () => void this.#pledged.delete(pledge),
+    };
+    this.#pledged.set(pledge, nowMs);
+    return pledge;
+  }
+
+  /**
+   * Until the answer of a request that comes now, milliseconds, on whichever of the models is soonest. 0 where an engine is
+   * idle: it takes whatever comes, and so finds out how long that takes.
+   */
+  answerMs(nowMs: number, models: readonly Paced[]): number {
+    for (const [pledge, pledgedMs] of this.#pledged) {
+      if (nowMs - pledgedMs <= PLEDGE_MS) break;
+      this.#pledged.delete(pledge);
+    }
+    let soonest = Infinity;
+    for (const { scheduler, pace } of models) {
+      const before = scheduler.drainEstimateMs + this.#pledged.size * pace.msPerUnit;
+      const own = Math.max(before, this.#arrival.msPerUnit) + pace.msPerUnit;
+      soonest = Math.min(soonest, before === 0 ? 0 : own);
+    }
+    return soonest === Infinity ? 0 : soonest;
+  }
+}
 
 export interface ServingParts {
   readonly models: ModelRegistry;
