@@ -9,7 +9,8 @@ import { bestRule, fitPrior } from './choice/fit-choice.js';
 import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
 import { energyLandscape } from './report/plots.js';
-import { actionUnits, planNegatives } from './data/negatives.js';
+import { actionSpread, actionUnits, freeDims } from './data/action-scale.js';
+import { planNegatives } from './data/negatives.js';
 import type { Observations } from './observations.js';
 import { compareInt8 } from './report/precision.js';
 import type { Report } from './report/report-schema.js';
@@ -113,11 +114,12 @@ async function preparePass(
 ): Promise<Omit<CollectOptions, 'batch' | 'clusters' | 'density'>> {
   const { engine, card, data, onRows } = options;
   const { seed = CALIBRATE_DEFAULTS.seed, nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate } = options;
-  const units = await actionUnits(data, card);
+  const spread = await actionSpread(data);
+  const units = actionUnits(spread, card);
   return {
     engine,
     card,
-    plan: planNegatives(data, card, units, seed),
+    plan: planNegatives(data, card, units, seed, freeDims(card, spread)),
     units,
     seed,
     nearDuplicate,

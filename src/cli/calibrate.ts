@@ -47,7 +47,8 @@ export function calibrateCommand(): Command {
           (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
           `${flags.out ?? directory} is as it was`,
         ).finally(() => int8?.close());
-        const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed });
+        const { tau } = calibration.scores.readout.temperature;
+        const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed, tau });
         const named = { ...calibration, model: card.name, weightsDigest: digest, findings };
         const page = renderPage(named);
         const file =

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { examine } from '../calibration/doctor/examine.js';
 import type { Finding } from '../calibration/doctor/finding.js';
+import { loadCalibration } from '../calibration/store.js';
 import { withOpened } from './calibration-flags.js';
 import { engineFlags, type EngineFlags } from './engine-flags.js';
 import { EXIT_CODES, printJson } from './output.js';
@@ -23,7 +24,15 @@ export function doctorCommand(): Command {
   return engineFlags(command).action(async (directory: string, files: string[], flags: DoctorFlags) => {
     await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
       const { card, weights } = bundle;
-      const findings = await examine({ engine, card, weights, ...(data ? { data } : {}) });
+      const calibration = await loadCalibration(directory, bundle.digest).catch(() => undefined);
+      const tau = calibration?.scores.readout.temperature.tau;
+      const findings = await examine({
+        engine,
+        card,
+        weights,
+        ...(data && { data }),
+        ...(tau !== undefined && { tau }),
+      });
       if (flags.json) printJson({ model: card.name, findings });
       else process.stdout.write(findingsText(findings));
       if (findings.some(({ level }) => level === 'failure')) process.exitCode = EXIT_CODES.precondition;

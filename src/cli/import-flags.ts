@@ -22,6 +22,7 @@ export interface DeclarationFlags {
   gripperIndex?: number;
   gripperCoding?: NonNullable<ModelCard['actions']['gripper']>['coding'];
   dimNames?: string[];
+  derivedDims?: number[];
   layerNormEps?: number;
   maskPolarity?: ModelCard['mask_polarity'];
 }
@@ -40,6 +41,10 @@ export function parseInteger(text: string): number {
 
 export function parseNumbers(text: string): number[] {
   return text.split(',').map(parseNumber);
+}
+
+export function parseIntegers(text: string): number[] {
+  return text.split(',').map(parseInteger);
 }
 
 export function parseNames(text: string): string[] {
@@ -80,7 +85,8 @@ export function readoutOf(flags: DeclarationFlags): Declared['readout'] {
 
 /** Action conventions; a single bound stands for every dim. Errors: half of a pair of flags. */
 export function actionsOf(flags: DeclarationFlags, actionDim: number): ModelCard['actions'] {
-  const { units = 'unspecified', boundsLow, boundsHigh, gripperIndex, gripperCoding, dimNames } = flags;
+  const { units = 'unspecified', boundsLow, boundsHigh, gripperIndex, gripperCoding } = flags;
+  const { dimNames, derivedDims } = flags;
   const pairs = [
     ['--bounds-low', boundsLow, '--bounds-high', boundsHigh],
     ['--gripper-index', gripperIndex, '--gripper-coding', gripperCoding],
@@ -101,5 +107,6 @@ export function actionsOf(flags: DeclarationFlags, actionDim: number): ModelCard
       ? { gripper: { index: gripperIndex, coding: gripperCoding } }
       : {}),
     ...(dimNames ? { names: dimNames } : {}),
+    ...(derivedDims ? { derived: derivedDims } : {}),
   };
 }

@@ -18,6 +18,7 @@ import { readTensors } from '../weights/checkpoint.js';
 import {
   actionsOf,
   parseInteger,
+  parseIntegers,
   parseNames,
   parseNumber,
   parseNumbers,
@@ -85,6 +86,11 @@ export function importCommand(): Command {
       ]),
     )
     .option('--dim-names <names>', 'names of the action dims, by comma', parseNames)
+    .option(
+      '--derived-dims <dims>',
+      'action dims that follow from others or never change, from 0, by comma',
+      parseIntegers,
+    )
     .option('--layer-norm-eps <x>', 'epsilon of the layer norms (default 1e-5; 1e-6 in JAX)', parseNumber)
     .addOption(
       new Option('--mask-polarity <polarity>', 'what True means in the masks that come with contexts')

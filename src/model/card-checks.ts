@@ -76,7 +76,7 @@ export function cardContradictions(card: ModelCard, file: string = CARD_FILE): P
       wanted: `${chunk} weights`,
     });
   }
-  const { bounds, gripper, names } = card.actions;
+  const { bounds, gripper, names, derived } = card.actions;
   const dims = card.action_dim;
   const perDim = (path: string, length: number): void => {
     if (length === dims) return;
@@ -104,6 +104,22 @@ export function cardContradictions(card: ModelCard, file: string = CARD_FILE): P
       found: String(gripper.index),
       wanted: `0 to ${dims - 1}`,
     });
+  }
+  for (const [i, dim] of (derived ?? []).entries()) {
+    const summary =
+      dim >= dims
+        ? 'no such action dim'
+        : derived!.indexOf(dim) !== i
+          ? 'a dim stands twice'
+          : dim === gripper?.index
+            ? 'the gripper is no derived dim'
+            : undefined;
+    if (summary === undefined) continue;
+    const wanted = `each of 0 to ${dims - 1} at most once, without the gripper`;
+    report(`actions.derived.${i}`, { summary, found: String(dim), wanted });
+  }
+  if (derived && new Set(derived).size >= dims) {
+    report('actions.derived', { summary: 'no dim is left', wanted: 'at least one that is not derived' });
   }
   if (names) {
     perDim('actions.names', names.length);

@@ -40,6 +40,8 @@ export const actionConventionsSchema = z.strictObject({
     .optional(),
   /** One name an action dim, e.g. `x y z roll pitch yaw gripper`. */
   names: z.array(z.string().min(1)).optional(),
+  /** Dims that follow from others or never change (padding): probes and made negatives leave them as they are. */
+  derived: z.array(z.int().min(0)).optional(),
 });
 export type ActionConventions = z.infer<typeof actionConventionsSchema>;
 

@@ -6,7 +6,8 @@
  * Two rows of one task whose chunks nearly agree would be each other's false negatives: the later one waits for a batch
  * without the other.
  */
-import { actionUnits, planNegatives, type NegativePlan } from '../calibration/data/negatives.js';
+import { actionSpread, actionUnits, freeDims } from '../calibration/data/action-scale.js';
+import { planNegatives, type NegativePlan } from '../calibration/data/negatives.js';
 import { engineContext, type CalibrationData } from '../calibration/data/calibration-data.js';
 import { tokenBatch } from '../energy/token-batch.js';
 import { ALIGNMENT_SIGMAS } from '../energy/loss-terms.js';
@@ -35,8 +36,11 @@ export async function batchSource(
   kinds: readonly TrainedLoss[],
   seed: number,
 ): Promise<BatchSource> {
-  const units = await actionUnits(data, card);
-  const planOf = (epoch: number): NegativePlan => planNegatives(data, card, units, seed + 1_000_003 * epoch);
+  const spread = await actionSpread(data);
+  const units = actionUnits(spread, card);
+  const free = freeDims(card, spread);
+  const planOf = (epoch: number): NegativePlan =>
+    planNegatives(data, card, units, seed + 1_000_003 * epoch, free);
   const made = planOf(0).kinds.reduce((sum, { count }) => sum + count, 0);
   const negatives = kinds.some((kind) => kind === 'explicit' || kind === 'hinge') ? made : 0;
   const reader = new Reader(data, card, new Set(kinds), units, seed);

@@ -5,11 +5,12 @@
 import type { ModelCard } from '../../model/card.js';
 import type { CalibrationData } from './calibration-data.js';
 import { seededRandom } from '../../random.js';
+import { freeDims } from './action-scale.js';
 
 /** Steps by which a chunk runs ahead of its time; the last action is held. */
 export const TIME_SHIFTS = [1, 2, 3] as const;
 export const AMPLITUDES = [0.5, 1.5, 2.0] as const;
-/** Noise sizes in action units (see `actionUnits`): the training's three and one that nobody should mistake. */
+/** Noise sizes in action units (see action-scale.ts): the training's three and one that nobody should mistake. */
 export const NOISE_SIGMAS = [0.05, 0.15, 0.3, 1.0] as const;
 /** How far a chunk is pushed along one dim, in action units. */
 export const PUSH = 0.5;
@@ -35,18 +36,21 @@ export interface NegativePlan {
 }
 
 /**
- * The kinds for these data, in a fixed order. `units` [A] is the size of one action unit by dim. The same seed and row
- * give the same chunks whatever else is asked.
+ * The kinds for these data, in a fixed order. `units` [A] is the size of one action unit by dim; only the dims `free` are
+ * changed. The same seed and row give the same chunks whatever else is asked.
  */
 export function planNegatives(
   data: CalibrationData,
   card: ModelCard,
   units: Float64Array,
   seed: number,
+  free: readonly number[] = freeDims(card),
 ): NegativePlan {
   const { steps, dims } = data;
   const gripper = card.actions.gripper?.index;
-  const movingDims = Array.from({ length: dims }, (_, dim) => dim).filter((dim) => dim !== gripper);
+  const movingDims = free.filter((dim) => dim !== gripper);
+  const isFree = Array.from({ length: dims }, (_, dim) => free.includes(dim));
+  const isMoving = isFree.map((is, dim) => is && dim !== gripper);
   const kinds: NegativeKind[] = [];
   const omitted: { name: string; reason: string }[] = [];
 
@@ -92,7 +96,10 @@ export function planNegatives(
       make: (expert, row) => {
         // one draw a row for all sizes: then only the size differs
         const random = seededRandom(seed + row, 'noise');
-        return expert.map((value, i) => value + sigma * units[i % dims]! * random.normal());
+        return expert.map((value, i) => {
+          const draw = random.normal();
+          return isFree[i % dims] ? value + sigma * units[i % dims]! * draw : value;
+        });
       },
     });
   }
@@ -118,7 +125,7 @@ export function planNegatives(
       meaning: `motion scaled by ${amplitude}, the gripper as it was`,
       given: false,
       count: 1,
-      make: (expert) => expert.map((value, i) => (i % dims === gripper ? value : value * amplitude)),
+      make: (expert) => expert.map((value, i) => (isMoving[i % dims] ? value * amplitude : value)),
     });
   }
 
@@ -137,7 +144,7 @@ export function planNegatives(
     });
   }
 
-  const flip = gripperFlip(card);
+  const flip = gripperFlip(card, free);
   if (typeof flip === 'string') omitted.push({ name: 'gripper_flip', reason: flip });
   else {
     kinds.push({
@@ -156,9 +163,13 @@ export function noiseName(sigma: number): string {
 }
 
 /** The gripper's other value, or why it has none. */
-export function gripperFlip({ actions }: ModelCard): ((value: number) => number) | string {
+export function gripperFlip(
+  { actions }: ModelCard,
+  free: readonly number[],
+): ((value: number) => number) | string {
   const { gripper, bounds } = actions;
   if (gripper === undefined) return 'the card declares no gripper';
+  if (!free.includes(gripper.index)) return 'the gripper never moves in the data';
   switch (gripper.coding) {
     case 'zero_one':
       return (value) => 1 - value;
@@ -180,36 +191,4 @@ function chosenLayers(layers: number): number[] {
     Math.round(1 + ((i + 1) * (layers - 2)) / (MOST_LAYERS - 1)),
   );
   return [1, ...spread];
-}
-
-/**
- * Size of one action unit by dim, [A]: 1 when the card says `normalized_q99` (values lie in [-1, 1]); otherwise the
- * standard deviation of the experts' values, so that noise of 0.3 means the same in metres and radians. A dim that never
- * moves counts as 1.
- */
-export async function actionUnits(data: CalibrationData, card: ModelCard): Promise<Float64Array> {
-  const { dims } = data;
-  if (card.actions.units === 'normalized_q99') return new Float64Array(dims).fill(1);
-  const spread = await actionSpread(data);
-  return spread.map((value) => (value > 0 ? value : 1));
-}
-
-/** Rows looked at to learn how far actions spread. */
-const SPREAD_ROWS = 2048;
-
-/** Standard deviation of the experts' values by dim, [A], over evenly spaced rows. */
-export async function actionSpread(data: CalibrationData): Promise<Float64Array> {
-  const { rows, dims, steps } = data;
-  const sum = new Float64Array(dims);
-  const squares = new Float64Array(dims);
-  const looked = Math.min(rows, SPREAD_ROWS);
-  for (let i = 0; i < looked; i++) {
-    const chunk = await data.actions(Math.floor((i * rows) / looked));
-    chunk.forEach((value, at) => {
-      sum[at % dims]! += value;
-      squares[at % dims]! += value * value;
-    });
-  }
-  const count = looked * steps;
-  return sum.map((total, dim) => Math.sqrt(Math.max(0, squares[dim]! / count - (total / count) ** 2)));
 }

@@ -30,8 +30,8 @@ export interface SplitKeys {
 const BLOCKS = 20;
 const FIT_SHARE = 0.5;
 
-/** Seeded. Errors: `invalid` when fewer than two clusters exist, so that no split is honest. */
-export function splitRows(keys: SplitKeys, seed: number): Split {
+/** What is kept whole, and by row the number of its episode, task or block. */
+export function clusterRows(keys: SplitKeys): Pick<Split, 'by' | 'clusters' | 'clusterCount'> {
   const { by, ids } = units(keys);
   const number = new Map<number, number>();
   const clusters = Int32Array.from(ids, (id) => {
@@ -40,21 +40,27 @@ export function splitRows(keys: SplitKeys, seed: number): Split {
     number.set(id, number.size);
     return number.size - 1;
   });
-  if (number.size < 2) {
+  return { by, clusters, clusterCount: number.size };
+}
+
+/** Seeded. Errors: `invalid` when fewer than two clusters exist, so that no split is honest. */
+export function splitRows(keys: SplitKeys, seed: number): Split {
+  const { by, clusters, clusterCount } = clusterRows(keys);
+  if (clusterCount < 2) {
     throw new Fault('invalid', `all rows belong to one ${by}`, {
       field: `${by === 'block' ? 'hidden' : `${by}_id`}`,
-      found: `${keys.rows} rows in ${number.size} ${by}`,
+      found: `${keys.rows} rows in ${clusterCount} ${by}`,
       wanted: `rows of at least two, one to fit on and one to report on`,
       mend: 'Record more data, or leave the ids out to split by contiguous blocks.',
     });
   }
   const order = shuffle(
-    Int32Array.from({ length: number.size }, (_, i) => i),
+    Int32Array.from({ length: clusterCount }, (_, i) => i),
     seededRandom(seed, 'split'),
   );
-  const size = new Int32Array(number.size);
+  const size = new Int32Array(clusterCount);
   for (const cluster of clusters) size[cluster]! += 1;
-  const inFit = new Uint8Array(number.size);
+  const inFit = new Uint8Array(clusterCount);
   let taken = 0;
   for (const [place, cluster] of order.entries()) {
     // the last cluster always stays held out; before it, whoever does not overshoot half by more than it fills
@@ -67,7 +73,7 @@ export function splitRows(keys: SplitKeys, seed: number): Split {
   return {
     by,
     clusters,
-    clusterCount: number.size,
+    clusterCount,
     fit: rows.filter((row) => inFit[clusters[row]!] === 1),
     heldOut: rows.filter((row) => inFit[clusters[row]!] === 0),
   };

@@ -14,13 +14,14 @@ const SHIFT = 0.5;
 
 /** The chunks followed by their changed copies, [variants * Q, H, A]; read back by `actionFindings`. */
 export function actionVariants(inputs: ProbeInputs, card: ModelCard): Float32Array {
-  const { chunks, steps, dims } = inputs;
-  const flip = gripperFlip(card);
+  const { chunks, steps, dims, free } = inputs;
+  const flip = gripperFlip(card, free);
+  const isFree = Array.from({ length: dims }, (_, dim) => free.includes(dim));
   const gripper = card.actions.gripper?.index;
   const variants = [
     chunks,
-    chunks.map((value) => value * SCALE),
-    chunks.map((value) => value + SHIFT),
+    chunks.map((value, i) => (isFree[i % dims] ? value * SCALE : value)),
+    chunks.map((value, i) => (isFree[i % dims] ? value + SHIFT : value)),
     chunks.map((_, i) => {
       const step = Math.floor(i / dims) % steps;
       return chunks[i + (steps - 1 - 2 * step) * dims]!;
@@ -55,7 +56,7 @@ export function actionFindings(scores: ProbeScores, inputs: ProbeInputs, card: M
     ok('actions', `chunks differ by ${share(overChunks)} in the raw score`),
     scaleFinding(change(1), change(2), card),
     orderFinding(change(3), steps),
-    gripperFinding(change(4), card),
+    gripperFinding(change(4), card, inputs.free),
   ];
 }
 
@@ -97,16 +98,19 @@ function orderFinding(changed: number, steps: number): Finding {
   };
 }
 
-function gripperFinding(changed: number, card: ModelCard): Finding {
+function gripperFinding(changed: number, card: ModelCard, free: readonly number[]): Finding {
   const probe = 'gripper';
-  const flip = gripperFlip(card);
+  const flip = gripperFlip(card, free);
   if (typeof flip === 'string') {
     return {
       probe,
       level: 'note',
       measured: `not measured: ${flip}`,
       means: 'Nobody knows whether it can tell open from closed.',
-      act: 'Declare actions.gripper in energy.json.',
+      act:
+        card.actions.gripper === undefined
+          ? 'Declare actions.gripper in energy.json.'
+          : 'Probe with data in which it opens and closes, or declare what it lacks.',
     };
   }
   const measured = `flipping the gripper moves the score by ${share(changed)} of the spread between chunks`;

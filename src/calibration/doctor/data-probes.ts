@@ -1,5 +1,6 @@
 /** Do the data look like what the card declares? */
 import type { ModelCard } from '../../model/card.js';
+import { actionSpread, freeDims } from '../data/action-scale.js';
 import type { CalibrationData } from '../data/calibration-data.js';
 import { ok, type Finding } from './finding.js';
 
@@ -41,7 +42,8 @@ function unspecified(measured: string): Finding {
 async function unitsFinding(data: CalibrationData, card: ModelCard): Promise<Finding> {
   const { dims, rows } = data;
   const { gripper, units } = card.actions;
-  const moving = Array.from({ length: dims }, (_, dim) => dim).filter((dim) => dim !== gripper?.index);
+  const free = freeDims(card, await actionSpread(data));
+  const moving = free.filter((dim) => dim !== gripper?.index);
   const squares = new Float64Array(dims);
   let outside = 0;
   let values = 0;
@@ -57,6 +59,7 @@ async function unitsFinding(data: CalibrationData, card: ModelCard): Promise<Fin
         if (!isGrip(value, gripper.coding)) oddGrips++;
         return;
       }
+      if (!moving.includes(dim)) return;
       values++;
       squares[dim]! += value * value;
       if (!(Math.abs(value) <= OUTSIDE)) outside++;

@@ -4,6 +4,7 @@ import { visibleRanges, type Ranges } from '../../model/context.js';
 import { toFloat32 } from '../../tensor/tensor.js';
 import type { CalibrationData } from '../data/calibration-data.js';
 import { seededRandom, type Random } from '../../random.js';
+import { actionSpread, freeDims } from '../data/action-scale.js';
 
 export interface ProbeInputs {
   /** Token states [S, D] in float32 and what is visible of them; at least two visible tokens for cross_attention. */
@@ -17,6 +18,8 @@ export interface ProbeInputs {
   readonly count: number; // Q
   readonly steps: number; // H
   readonly dims: number; // A
+  /** Dims that probes change, see `freeDims`. */
+  readonly free: readonly number[];
   /** Where they come from, for the report. */
   readonly source: 'data' | 'random';
 }
@@ -28,7 +31,10 @@ const RANDOM_TOKENS = 32;
 /** Chunk steps where the card does not say. */
 const USUAL_STEPS = 8;
 
-/** Standard normal token states, actions uniform in [-1, 1] (or the card's bounds), the gripper at one of its two values. */
+/**
+ * Standard normal token states, actions uniform in [-1, 1] (or the card's bounds), the gripper at one of its two values,
+ * derived dims at rest.
+ */
 export function randomInputs(card: ModelCard, seed: number): ProbeInputs {
   const random = seededRandom(seed, 'probe');
   const tokens = card.architecture === 'global_context' ? 1 : RANDOM_TOKENS;
@@ -42,14 +48,19 @@ export function randomInputs(card: ModelCard, seed: number): ProbeInputs {
   const chunks = Float32Array.from({ length: CHUNKS * steps * dims }, (_, i) =>
     randomAction(card, i % dims, random),
   );
-  return { contexts, chunks, count: CHUNKS, steps, dims, source: 'random' };
+  return { contexts, chunks, count: CHUNKS, steps, dims, free: freeDims(card), source: 'random' };
 }
 
-function randomAction({ actions: { bounds, gripper } }: ModelCard, dim: number, random: Random): number {
+function randomAction(
+  { actions: { bounds, gripper, derived } }: ModelCard,
+  dim: number,
+  random: Random,
+): number {
   if (dim === gripper?.index && gripper.coding === 'zero_one') return random.below(2);
   if (dim === gripper?.index && gripper.coding === 'minus_one_one') return 2 * random.below(2) - 1;
   const low = bounds?.low[dim] ?? -1;
   const high = bounds?.high[dim] ?? 1;
+  if (derived?.includes(dim) === true) return Math.min(high, Math.max(low, 0));
   return low + (high - low) * random.uniform();
 }
 
@@ -74,5 +85,6 @@ export async function dataInputs(data: CalibrationData, card: ModelCard, seed: n
     const from = random.below(steps) * dims;
     chunks.set(expert.subarray(from, from + dims), step * dims);
   }
-  return { contexts, chunks, count: CHUNKS, steps, dims, source: 'data' };
+  const free = freeDims(card, await actionSpread(data));
+  return { contexts, chunks, count: CHUNKS, steps, dims, free, source: 'data' };
 }

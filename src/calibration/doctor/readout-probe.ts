@@ -1,58 +1,52 @@
-/** Does the readout leave differences between chunks, measured by the card's temperature? */
+/** Does the readout leave differences between chunks, measured by the temperature in force? */
 import type { ModelCard } from '../../model/card.js';
 import { isSaturated } from '../../model/readout.js';
+import { changedOrder } from '../metrics/order.js';
 import { ok, type Finding } from './finding.js';
 import { share, spreads, type ProbeScores } from './measure.js';
 
-const MUCH_SATURATED = 0.5;
-const SOME_SATURATED = 0.1;
 /** A spread of 0.01 at tau 0.5: the softmax is then flat to one percent. */
 const NO_PREFERENCE = 0.02;
-/** Raw values beyond this come from a head that has run away. */
-const EXPLODED = 1e3;
 
-export function readoutFindings({ raw, energies, chunks }: ProbeScores, card: ModelCard): Finding[] {
-  let flat = 0;
-  let largest = 0;
-  for (const value of raw) {
-    if (isSaturated(card.readout, value)) flat++;
-    largest = Math.max(largest, Math.abs(value));
-  }
-  const saturated = flat / raw.length;
+/**
+ * One rule: at the temperature that serves. What the temperature flattens, a calibration mends, and the order of chunks is not
+ * touched, so it is never a failure.
+ */
+export function spreadFinding({ energies, chunks }: ProbeScores, tau: number, isFitted: boolean): Finding {
   const { overChunks } = spreads(energies, chunks);
-  const findings: Finding[] = [];
-  const measured = `${(100 * saturated).toFixed(0)} percent of per-step values lie where the ${card.readout.kind} readout is flat, largest |r| ${largest.toPrecision(3)}`;
-  if (saturated > SOME_SATURATED) {
-    findings.push({
-      probe: 'saturation',
-      level: saturated > MUCH_SATURATED ? 'failure' : 'warning',
-      measured,
-      means:
-        'Chunks that the model tells apart end at nearly the same energy: small differences decide, or none.',
-      act: 'Rank by the logit score, and calibrate to see which score is better.',
-    });
-  } else if (largest > EXPLODED) {
-    findings.push({
-      probe: 'saturation',
-      level: 'failure',
-      measured,
-      means: 'The prediction head has run away: one step can outweigh all others.',
-      act: 'Take an earlier checkpoint; see the layers probe.',
-    });
-  } else findings.push(ok('saturation', measured));
-  const ratio = overChunks / card.tau;
-  const spread = `energies of different chunks spread by ${share(overChunks)}, ${share(ratio)} of tau ${card.tau}`;
-  findings.push(
-    ratio >= NO_PREFERENCE
-      ? ok('spread', spread)
-      : {
-          probe: 'spread',
-          level: 'warning',
-          measured: spread,
-          means:
-            'At this temperature the probabilities of all chunks are nearly equal: the model states no preference.',
-          act: 'Calibrate, which fits tau; or look at the logit score.',
-        },
-  );
-  return findings;
+  const ratio = overChunks / tau;
+  const whose = isFitted ? 'the fitted tau' : "the card's tau";
+  const measured = `energies of different chunks spread by ${share(overChunks)}, ${share(ratio)} of ${whose} ${tau.toPrecision(3)}`;
+  if (ratio >= NO_PREFERENCE) return ok('spread', measured);
+  return {
+    probe: 'spread',
+    level: 'warning',
+    measured,
+    means:
+      'At this temperature the probabilities of all chunks are nearly equal: the model states no preference.',
+    act: isFitted
+      ? 'On its own data no temperature was better: rank by it only where the verdict allows it.'
+      : 'Calibrate, which fits tau; or look at the logit score.',
+  };
+}
+
+/** Without data: how much of the order the readout changes. Which order is right, only data can tell. */
+export function saturationWithoutData(
+  { raw, energies, logits, chunks }: ProbeScores,
+  card: ModelCard,
+): Finding {
+  const probe = 'saturation';
+  const flat =
+    raw.reduce((count, value) => count + (isSaturated(card.readout, value) ? 1 : 0), 0) / raw.length;
+  const byContext = changedOrder(energies, logits, chunks);
+  const changed = byContext.reduce((sum, value) => sum + value, 0) / byContext.length;
+  const measured = `${(100 * flat).toFixed(0)} percent of per-step values lie where the ${card.readout.kind} readout is flat; it orders ${(100 * changed).toFixed(1)} percent of the pairs of chunks unlike the logit`;
+  if (changed === 0) return ok(probe, measured);
+  return {
+    probe,
+    level: 'note',
+    measured,
+    means: 'Whether order is lost by that, only data can tell.',
+    act: 'Run the doctor with data.',
+  };
 }

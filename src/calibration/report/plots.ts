@@ -4,7 +4,8 @@ import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw, type Score } from '../../model/energy.js';
 import { scoreContexts } from '../../offline/score-contexts.js';
 import { engineContext, type CalibrationData } from '../data/calibration-data.js';
-import { actionSpread, noiseName, NOISE_SIGMAS } from '../data/negatives.js';
+import { actionSpread, freeDims } from '../data/action-scale.js';
+import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
 import { quantile } from '../metrics/quantile.js';
 import type { Observations } from '../observations.js';
 import type { Report } from './report-schema.js';
@@ -90,7 +91,7 @@ export async function energyLandscape(
   score: Score,
 ): Promise<Landscape | undefined> {
   const spread = await actionSpread(data);
-  const moving = Array.from(spread.keys())
+  const moving = freeDims(card, spread)
     .filter((dim) => dim !== card.actions.gripper?.index && spread[dim]! > 0)
     .sort((a, b) => spread[b]! / units[b]! - spread[a]! / units[a]!);
   const [first, second] = moving;
