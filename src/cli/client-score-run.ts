@@ -1,4 +1,5 @@
 /** Scores a data file on a server: the same results as `offline/score-file.ts` computes here. */
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import type { CallSettings } from '../client/call.js';
 import type { EnergyClient } from '../client/energy-client.js';
 import { ClientContext } from '../client/kept-context.js';
@@ -28,6 +29,8 @@ const BATCH_BYTES = 16 * 1024 ** 2;
 const MESSAGE_OVERHEAD_BYTES = 64 * 1024;
 
 export interface RemoteOptions extends ScoreOptions {
+  /** What the candidates are scored by; `score` is what a matrix is of. */
+  readonly asked: ChoiceScore;
   /** The temperature that the user gave; without one the server takes its calibration's, or the card's. */
   readonly askedTau: number | undefined;
   /** Leave the calibration out. */
@@ -109,12 +112,12 @@ class Source {
   }
 
   score(chunk: ActionBatch): Promise<ScoreActionsResponse__Output> {
-    const { settings, pool, score, askedTau, raw } = this.#options;
+    const { settings, pool, asked, askedTau, raw } = this.#options;
     const body = {
       candidates: actionsMessage(chunk, 0, chunk.candidates),
       options: {
         pool: poolMessage(pool),
-        score: SCORES[score],
+        score: SCORES[asked],
         perStep: true,
         raw,
         ...(askedTau === undefined ? {} : { tau: askedTau }),
@@ -129,7 +132,7 @@ class Source {
   }
 }
 
-const SCORES = { readout: 'READOUT', logit: 'LOGIT' } as const;
+const SCORES = { readout: 'READOUT', logit: 'LOGIT', corrected: 'CORRECTED' } as const;
 
 function actionsMessage({ values, candidates, steps }: ActionBatch, from: number, to: number) {
   const length = values.length / candidates; // H * A

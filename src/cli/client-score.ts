@@ -8,6 +8,7 @@ import { scoreRemotely } from './client-score-run.js';
 import { interruptible, printJson } from './output.js';
 import {
   addScoreFlags,
+  checkCorrected,
   DATA_FILE_HELP,
   progressBar,
   scoreOptions,
@@ -38,6 +39,7 @@ export function clientScoreCommand(): Command {
 }
 
 async function runScore(path: string, flags: Flags): Promise<void> {
+  checkCorrected(flags);
   const file = await openTensorFile(path);
   try {
     await withClient(flags, async (client) => {
@@ -51,6 +53,7 @@ async function runScore(path: string, flags: Flags): Promise<void> {
       const scores = await interruptible('nothing was written', () =>
         scoreRemotely(client, model, data, {
           ...options,
+          asked: flags.score,
           askedTau: flags.tau,
           raw: flags.raw === true,
           keep: flags.keepContext === true,
@@ -67,7 +70,7 @@ async function runScore(path: string, flags: Flags): Promise<void> {
         process.stdout.write(formatScores(scores, showOptions(flags)));
         return;
       }
-      const { pool, score } = options;
+      const { pool } = options;
       const { provider, threads, version } = model;
       const head = {
         model: name,
@@ -76,7 +79,7 @@ async function runScore(path: string, flags: Flags): Promise<void> {
         provider,
         threads,
         pool,
-        score,
+        score: flags.score,
         tau,
       };
       printJson({ ...head, ...scoresJson(scores, showOptions(flags)) });

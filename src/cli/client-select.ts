@@ -4,25 +4,26 @@ import { Command, Option } from 'commander';
 import type { EnergyClient } from '../client/energy-client.js';
 import type { CallSettings } from '../client/call.js';
 import { contextMessage, tensorMessage } from '../client/messages.js';
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
+import { CHOICE_SCORES } from '../calibration/choice/choice-schema.js';
 import { openScoreData, type ScoreData } from '../data/score-data.js';
 import { openTensorFile } from '../data/tensor-file.js';
 import { invalid } from '../errors.js';
 import type { Rule } from '../generated/action_energy/v1/Rule.js';
 import type { SelectActionResponse__Output } from '../generated/action_energy/v1/SelectActionResponse.js';
 import { parseCard } from '../model/card-checks.js';
-import type { Score } from '../model/energy.js';
 import { CONSENSUS_RULES, ENERGY_RULES } from '../selection/rules.js';
 import { floats32, BYTES_PER_ELEMENT, float32Tensor, type Tensor } from '../tensor/tensor.js';
 import { writeSafetensors } from '../weights/safetensors.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { parseInteger } from './import-flags.js';
-import { formatTable, printJson } from './output.js';
+import { formatTable, interruptible, printJson } from './output.js';
 import { progressBar } from './score-flags.js';
 
 interface Flags extends ClientFlags {
   rule: string;
   baseline: number;
-  score?: Score;
+  score?: ChoiceScore;
   ungated?: true;
   output?: string;
   json?: true;
@@ -57,10 +58,9 @@ export function clientSelectCommand(): Command {
     )
     .option('--baseline <index>', "the policy's own candidate", parseInteger, 0)
     .addOption(
-      new Option('--score <kind>', 'readout or logit (default: what the calibration found better)').choices([
-        'readout',
-        'logit',
-      ]),
+      new Option('--score <kind>', 'what energies are (default: what the calibration found better)').choices(
+        CHOICE_SCORES,
+      ),
     )
     .option('--ungated', 'apply an energy rule whatever calibration and gate say')
     .option('-o, --output <file>', 'also write action [B, H, A] and candidate [B] as .safetensors')
@@ -80,7 +80,9 @@ async function runSelect(path: string, flags: Flags): Promise<void> {
       if (data.candidates === undefined) {
         throw invalid(`${path}: candidates`, 'missing', { wanted: 'candidates [B, N, H, A] to choose from' });
       }
-      const answers = await selectAll(client, name, data, flags, settings);
+      const answers = await interruptible('nothing was written', () =>
+        selectAll(client, name, data, flags, settings),
+      );
       if (flags.output !== undefined) await writeAnswers(flags.output, answers);
       if (flags.json === true) printJson({ model: name, contexts: answers.map(answerJson) });
       else process.stdout.write(`${formatAnswers(answers)}\n`);
@@ -127,7 +129,7 @@ async function selectAll(
   return answers;
 }
 
-const SCORES = { readout: 'READOUT', logit: 'LOGIT' } as const;
+const SCORES = { readout: 'READOUT', logit: 'LOGIT', corrected: 'CORRECTED' } as const;
 
 function formatAnswers(answers: readonly SelectActionResponse__Output[]): string {
   const rows = answers.map(({ origin, candidateIndex, consensus, reason }, context) => [

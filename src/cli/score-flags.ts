@@ -2,6 +2,9 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { SingleBar } from 'cli-progress';
 import type { ModelCard, Pool } from '../model/card.js';
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
+import { CHOICE_SCORES } from '../calibration/choice/choice-schema.js';
+import { invalid } from '../errors.js';
 import type { Score } from '../model/energy.js';
 import { parseInteger, parseNumber, parsePool } from './import-flags.js';
 import type { ShowOptions } from './score-output.js';
@@ -13,7 +16,7 @@ const PROGRESS_FROM_CONTEXTS = 32;
 export interface ScoreFlags {
   matrix?: true;
   steps?: true;
-  score: Score;
+  score: ChoiceScore;
   pool?: Pool;
   tau?: number;
   top?: number;
@@ -40,9 +43,9 @@ export function addScoreFlags(command: Command): Command {
     .addOption(
       new Option(
         '--score <kind>',
-        'readout: the energy; logit: the raw value, which a sigmoid does not saturate',
+        "readout: the energy; logit: the raw value, which a sigmoid does not saturate; corrected: E/tau - log p(a), the calibration's better score with the prior of experts' chunks put back",
       )
-        .choices(['readout', 'logit'])
+        .choices(CHOICE_SCORES)
         .default('readout'),
     )
     .option(
@@ -61,19 +64,33 @@ export function addScoreFlags(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-/** What was asked for, the rest from the card. */
-export function scoreOptions(flags: ScoreFlags, card: ModelCard): ScoreOptions {
+/** What was asked for, the rest from the card. `corrected`: the score that the correction is of. */
+export function scoreOptions(flags: ScoreFlags, card: ModelCard, corrected: Score = 'readout'): ScoreOptions {
   return {
     readout: card.readout,
     pool: flags.pool ?? card.pool,
-    score: flags.score,
+    score: flags.score === 'corrected' ? corrected : flags.score,
     tau: flags.tau ?? card.tau,
     matrix: flags.matrix === true,
   };
 }
 
-export function showOptions({ steps, top }: ScoreFlags): ShowOptions {
-  return { steps: steps === true, ...(top === undefined ? {} : { top }) };
+/** Errors: flags beside `--score corrected` that it cannot be had with. */
+export function checkCorrected({ score, raw, tau, pool, matrix }: ScoreFlags): void {
+  if (score !== 'corrected') return;
+  const [flag] = Object.entries({ '--raw': raw, '--tau': tau, '--pool': pool, '--matrix': matrix }).find(
+    ([, value]) => value !== undefined,
+  ) ?? [undefined];
+  if (flag === undefined) return;
+  throw invalid('--score', "the corrected score is the calibration's own, of the candidates of one context", {
+    found: `--score corrected with ${flag}`,
+    wanted: 'one of the two',
+  });
+}
+
+export function showOptions({ steps, top, score }: ScoreFlags): ShowOptions {
+  const column = score === 'corrected' ? 'corrected' : 'energy';
+  return { steps: steps === true, column, ...(top === undefined ? {} : { top }) };
 }
 
 /** A bar on a terminal; undefined where nobody sees one, or for few contexts. */

@@ -19,6 +19,8 @@ export interface ShowOptions {
   /** Candidates to show a context; all when absent. */
   readonly top?: number;
   readonly steps: boolean;
+  /** What the table calls the scores. */
+  readonly column: 'energy' | 'corrected';
 }
 
 export function formatScores({ contexts, matrix }: FileScores, options: ShowOptions): string {
@@ -27,10 +29,10 @@ export function formatScores({ contexts, matrix }: FileScores, options: ShowOpti
   return `${parts.join('\n\n')}\n`;
 }
 
-function formatContext(scores: ContextScores, index: number, { top, steps }: ShowOptions): string {
+function formatContext(scores: ContextScores, index: number, { top, steps, column }: ShowOptions): string {
   const { ranking, energies, probabilities, pValues, chunk, tokens, visible } = scores;
   const shown = ranking.subarray(0, top);
-  const header = ['rank', 'candidate', 'energy', 'probability', ...(pValues ? ['p-value'] : [])];
+  const header = ['rank', 'candidate', column, 'probability', ...(pValues ? ['p-value'] : [])];
   if (steps) header.push(...Array.from({ length: chunk }, (_, t) => `step ${t}`));
   const rows = [...shown].map((candidate, place) => [
     String(place + 1),

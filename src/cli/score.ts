@@ -4,16 +4,18 @@ import { Command } from 'commander';
 import { applyCalibration } from '../calibration/apply.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import { loadCalibration } from '../calibration/store.js';
-import { openScoreData } from '../data/score-data.js';
+import { CORRECTED_TAU, priorCorrection, type Correction } from '../calibration/correction.js';
+import { openScoreData, type ScoreData } from '../data/score-data.js';
 import { openTensorFile } from '../data/tensor-file.js';
 import { toFault } from '../errors.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
-import type { Score } from '../model/energy.js';
-import { scoreFile, type FileScores } from '../offline/score-file.js';
+import { probabilities, rank, type Score } from '../model/energy.js';
+import { candidatesOf, scoreFile, type ContextScores, type FileScores } from '../offline/score-file.js';
 import { engineFlags, startEngineFor, type EngineFlags } from './engine-flags.js';
 import { interruptible, printJson } from './output.js';
 import {
   addScoreFlags,
+  checkCorrected,
   DATA_FILE_HELP,
   progressBar,
   scoreOptions,
@@ -40,27 +42,29 @@ export function scoreCommand(): Command {
 }
 
 async function runScore(directory: string, path: string, flags: Flags): Promise<void> {
+  checkCorrected(flags);
   const bundle = await loadBundle(directory);
   const { card } = bundle;
   const file = await openTensorFile(path);
   try {
     const data = await openScoreData(file, card);
-    const asked = scoreOptions(flags, card);
     const calibration = await calibrationFor(bundle, flags);
-    const tau = calibration?.scores[asked.score].temperature.tau ?? asked.tau;
-    const options = { ...asked, tau };
+    const correction = flags.score === 'corrected' ? priorCorrection(calibration) : undefined;
+    const asked = scoreOptions(flags, card, correction?.score);
+    const options = { ...asked, tau: calibration?.scores[asked.score].temperature.tau ?? asked.tau };
     const engine = await startEngineFor(bundle, flags);
     try {
       const bar = progressBar(data.contexts);
       const raw = await interruptible('nothing was written', () =>
         scoreFile(engine, data, options, (done) => bar?.update(done)),
       ).finally(() => bar?.stop());
-      const scores = calibration ? calibrated(raw, calibration, options.score) : raw;
+      const calibrated = calibration ? calibratedScores(raw, calibration, options.score) : raw;
+      const scores = correction ? await correctedScores(calibrated, data, correction) : calibrated;
+      const tau = correction ? CORRECTED_TAU : options.tau;
       if (flags.output !== undefined) await writeScores(flags.output, scores);
       const show = showOptions(flags);
       if (flags.json) {
         const { provider, precision, threads } = engine.info;
-        const { pool, score } = options;
         printJson({
           model: card.name,
           digest: bundle.digest,
@@ -68,8 +72,8 @@ async function runScore(directory: string, path: string, flags: Flags): Promise<
           provider,
           precision,
           threads,
-          pool,
-          score,
+          pool: options.pool,
+          score: flags.score,
           tau,
           ...scoresJson(scores, show),
         });
@@ -103,10 +107,30 @@ async function calibrationFor(
   }
 }
 
-function calibrated(scores: FileScores, calibration: Calibration, score: Score): FileScores {
+function calibratedScores(scores: FileScores, calibration: Calibration, score: Score): FileScores {
   const contexts = scores.contexts.map((each) => {
     const { probabilities, pValues } = applyCalibration(calibration, each.energies, { score });
     return { ...each, probabilities, pValues };
   });
+  return { ...scores, contexts };
+}
+
+/** The same with corrected scores in place of the energies; p-values and steps stay those of what was corrected. */
+async function correctedScores(
+  scores: FileScores,
+  data: ScoreData,
+  correction: Correction,
+): Promise<FileScores> {
+  const contexts: ContextScores[] = [];
+  for (const [index, each] of scores.contexts.entries()) {
+    const [chunks] = await candidatesOf(data, index, index + 1);
+    const energies = correction.apply(each.energies, chunks!.values);
+    contexts.push({
+      ...each,
+      energies,
+      probabilities: probabilities(energies, CORRECTED_TAU),
+      ranking: rank(energies),
+    });
+  }
   return { ...scores, contexts };
 }

@@ -4,7 +4,9 @@ import { loadCalibration } from '../calibration/store.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import { invalid, toFault, type Fault } from '../errors.js';
 import { probabilities, type Score } from '../model/energy.js';
-import { choosingTerms } from '../calibration/choosing-terms.js';
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
+import { choosingScore, choosingTerms } from '../calibration/choosing-terms.js';
+import { priorCorrection, type Correction } from '../calibration/correction.js';
 import type { Terms } from '../selection/decide.js';
 
 export type CalibrationState =
@@ -64,9 +66,19 @@ export class ModelCalibration {
   }
 
   /** What the calibration in force says of choosing by `score`; undefined: there is none. */
-  choosing(score: Score): Terms | undefined {
+  choosing(score: ChoiceScore): Terms | undefined {
     const { current } = this;
     return current && choosingTerms(current, score);
+  }
+
+  /** The score to choose by; without a calibration the model's energy. */
+  get choosingScore(): ChoiceScore {
+    return this.current ? choosingScore(this.current) : 'readout';
+  }
+
+  /** What makes prior-corrected scores of energies. Errors: `precondition` where the calibration in force has none, or none is. */
+  correcting(): Correction {
+    return priorCorrection(this.current);
   }
 
   apply(calibration: Calibration): void {

@@ -6,7 +6,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ContextRef } from '../batching/work.js';
 import type { KeptContext } from '../batching/context-cache.js';
 import { invalid } from '../errors.js';
-import { energiesFromRaw, rank, type Energies, type EnergyOptions, type Score } from '../model/energy.js';
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
+import { CORRECTED_TAU, type Correction } from '../calibration/correction.js';
+import { energiesFromRaw, probabilities, rank, type Energies, type EnergyOptions } from '../model/energy.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
 import { askGate, type GateAnswer } from '../selection/decide.js';
@@ -37,7 +39,8 @@ export interface ScoreRequest {
   /** The memory of context and candidates may be given away. */
   readonly move: boolean;
   readonly pool?: Pool;
-  readonly score: Score;
+  /** `corrected` is the calibration's: not with `raw`, `tau` or a pool that is not the card's. */
+  readonly score: ChoiceScore;
   readonly tau?: number;
   /** Leave the calibration out. */
   readonly raw: boolean;
@@ -112,18 +115,19 @@ export async function scoreActions(
 ): Promise<ScoreAnswer> {
   const { actions } = request;
   const { card, calibration, quality } = model;
+  const pool = checkedPool('options.pool', request.pool, card, actions.steps);
+  const uncalibrated = request.raw || request.tau !== undefined || !isDeepStrictEqual(pool, card.pool);
+  const correction = request.score === 'corrected' ? correctionOf(model, request, uncalibrated) : undefined;
   const options: EnergyOptions = {
     readout: card.readout,
-    pool: checkedPool('options.pool', request.pool, card, actions.steps),
-    score: request.score,
+    pool,
+    score: request.score === 'corrected' ? correction!.score : request.score,
   };
-  const uncalibrated =
-    request.raw || request.tau !== undefined || !isDeepStrictEqual(options.pool, card.pool);
   const gate = uncalibrated || request.baseline === undefined ? undefined : gateOf(model, request.score);
   const answer = calibration.answering({
     tau: checkedTau('options.tau', request.tau, card),
     raw: uncalibrated,
-    score: request.score,
+    score: options.score,
     episodeStep: request.episodeStep,
   });
   const select = checkedSelection(request, actions.candidates, gate);
@@ -142,9 +146,9 @@ export async function scoreActions(
 
   const raw = rawOf(result);
   const all = energiesFromRaw(raw, actions.steps, options);
-  const { energies } = all;
+  const energies = correction ? correction.apply(all.energies, actions.values) : all.energies;
   const order = rank(energies);
-  const isCardEnergy = options.score === 'readout' && options.pool === card.pool;
+  const isCardEnergy = !correction && options.score === 'readout' && options.pool === card.pool;
   if (isCardEnergy) observeEnergies(parts, model, energies, order);
   const known = typeof request.known === 'function' ? request.known(energies) : request.known;
   quality?.observe({
@@ -156,8 +160,10 @@ export async function scoreActions(
   });
   const [keptContext] = result.kept;
   return {
-    ...answer(energies),
-    ...all,
+    ...answer(all.energies),
+    ...(correction && { probabilities: probabilities(energies, CORRECTED_TAU), tau: CORRECTED_TAU }),
+    steps: all.steps,
+    energies,
     shape: [actions.candidates, actions.steps],
     ...select(energies, order),
     ...(request.logits && { logits: logitsOf(raw, actions, options, all) }),
@@ -166,6 +172,21 @@ export async function scoreActions(
     version: model.version,
     timings: timingsOf(result, scope),
   };
+}
+
+/** Errors: `invalid` with an option that leaves the calibration out; `precondition` where it holds no density. */
+function correctionOf(
+  { calibration }: ServedModel,
+  { raw, tau }: Pick<ScoreRequest, 'raw' | 'tau'>,
+  uncalibrated: boolean,
+): Correction {
+  if (uncalibrated) {
+    throw invalid('options.score', "the corrected score is the calibration's own", {
+      found: `CORRECTED with ${raw ? 'raw' : tau === undefined ? "another pool than the card's" : 'tau'}`,
+      wanted: "neither raw, nor tau, nor another pool than the card's",
+    });
+  }
+  return calibration.correcting();
 }
 
 /** Pooled raw values: the energies themselves when those are what was asked for. */
@@ -227,7 +248,7 @@ function checkedSelection(
 /** The gate in force, which reported outcomes may have closed; undefined: none. */
 function gateOf(
   { calibration, decisions }: ServedModel,
-  score: Score,
+  score: ChoiceScore,
 ): ((energies: Float64Array, baseline: number) => GateAnswer) | undefined {
   const terms = calibration.choosing(score);
   const gate = terms?.gate;

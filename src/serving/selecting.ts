@@ -9,7 +9,7 @@ import { deadlineFault } from '../batching/refusals.js';
 import type { Stage } from '../engine/stages.js';
 import { invalid, toFault, type Fault } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
-import type { Score } from '../model/energy.js';
+import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import type { Recorder } from '../recording/recorder.js';
 import type { RecordedRow } from '../recording/row-file.js';
 import { actionTraits, chunkOf } from '../selection/candidates.js';
@@ -30,7 +30,7 @@ export interface SelectRequest extends Pick<
   readonly baseline: number;
   readonly rule: Rule | 'auto';
   /** Absent: the score that the calibration found better. */
-  readonly score?: Score;
+  readonly score?: ChoiceScore;
   readonly ungated: boolean;
   /** Answer within this time; 0: well before the call's deadline. */
   readonly timeoutMs: number;
@@ -70,7 +70,8 @@ export async function selectAction(
   const context = checkedContext(parts, model, request.context, move);
   const recorded = recordable(parts, model, request, context);
 
-  const score = request.score ?? calibration.current?.better ?? 'readout';
+  const score = request.score ?? calibration.choosingScore;
+  if (score === 'corrected') calibration.correcting(); // a wrong request fails whatever rule or time there is
   const terms = calibration.choosing(score);
   const gateOpen = terms?.gate === undefined || decisions.isOpen(terms.version, terms.gate.bound);
   const planned = plan(request, terms, gateOpen);
@@ -87,7 +88,8 @@ export async function selectAction(
               ? undefined
               : ({ source: 'executed', index: decision.index } as const);
           };
-          const how = { score, raw: true, topK: 0, logits: false, known };
+          // what a correction needs of the calibration, nothing else of it is asked for
+          const how = { score, raw: score !== 'corrected', topK: 0, logits: false, known };
           return scoreActions(parts, model, { ...request, ...how, context, actions }, inner);
         });
   const samples = samplesOf(actions, actionTraits(card), request.baseline); // while the engine runs

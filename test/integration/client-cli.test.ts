@@ -46,6 +46,19 @@ describe('action-energy client', () => {
     });
   }
 
+  test('score --score corrected prints what the local command prints, and is refused with what leaves the calibration out', async () => {
+    const asked = ['--score', 'corrected'];
+    const remote = await runCli('client', 'score', ...address, DATA, ...asked);
+    assert.equal(remote.code, 0, remote.stderr);
+    assert.equal(remote.stdout, (await runCli(...LOCAL, ...asked)).stdout);
+    assert.match(remote.stdout, /rank +candidate +corrected +probability +p-value/);
+    for (const flag of [['--raw'], ['--tau', '1'], ['--pool', 'sum'], ['--matrix']]) {
+      const refused = await runCli(...LOCAL, ...asked, ...flag);
+      assert.equal(refused.code, 2);
+      assert.match(refused.stderr, new RegExp(`--score corrected with ${flag[0]}`));
+    }
+  });
+
   test('score prints the same table, and writes the same file', () =>
     withDirectory(async (directory) => {
       const [one, other] = [path.join(directory, 'a.safetensors'), path.join(directory, 'b.safetensors')];

@@ -99,5 +99,10 @@ export function scoresOf(
   tau: number,
 ): Float64Array | undefined {
   if (score !== 'corrected') return scores[score];
-  return logDensity && scores[better].map((energy, i) => energy / tau - logDensity[i]!);
+  return logDensity && corrected(scores[better], logDensity, tau);
+}
+
+/** E/tau - log p(a), in nats; lower is better. */
+export function corrected(energies: Float64Array, logDensity: Float64Array, tau: number): Float64Array {
+  return energies.map((energy, i) => energy / tau - logDensity[i]!);
 }

@@ -53,7 +53,7 @@ export const choiceFitSchema = z.strictObject({
   best: z
     .strictObject({
       rule: z.enum([...ENERGY_RULES, ...CONSENSUS_RULES]),
-      score: z.enum(['readout', 'logit']),
+      score: z.enum(CHOICE_SCORES),
       /** One sentence. */
       finding: z.string(),
     })

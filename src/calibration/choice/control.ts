@@ -124,6 +124,9 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
   for (const rule of [...CONSENSUS_RULES, ...ENERGY_RULES.filter((name) => name !== 'energy')]) {
     costs.set(rule, table.rules.get(`${better}/${rule}`)!);
   }
+  if (gates.corrected !== null && corrected !== undefined) {
+    costs.set('gated_corrected', gatedCosts(table, corrected, gates.corrected, levels));
+  }
   const gate = gates[better];
   if (gate !== null) {
     const gated = levels.map((n) =>
@@ -133,10 +136,7 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
       Float64Array.from({ length: rows * levels.length }, (_, i) =>
         cost(Math.floor(i / levels.length), i % levels.length),
       );
-    costs.set(
-      'gated',
-      served((row, level) => gated[level]!.cost[row]!),
-    );
+    costs.set('gated', gatedCosts(table, table.scores[better], gate, levels));
     // with all candidates the gate says yes or no; with fewer, how often, which its rule is weighed by
     for (const rule of ENERGY_RULES.filter((name) => name !== 'energy')) {
       const ruled = costs.get(rule)!;
@@ -152,6 +152,21 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
     }
   }
   return costs.set('oracle', pickCosts(table, cost));
+}
+
+/** Cost of what is executed behind a gate at each level, [n, levels]. */
+function gatedCosts(
+  table: CandidateTable,
+  scores: Float64Array,
+  gate: NonNullable<ChoiceFit['gates'][ChoiceScore]>,
+  levels: readonly number[],
+): Float64Array {
+  const out = new Float64Array(table.rows * levels.length);
+  levels.forEach((n, level) => {
+    const { cost } = applyGate(table, scores, { ...gate, candidates: Math.min(n, gate.candidates) });
+    cost.forEach((value, row) => (out[row * levels.length + level] = value));
+  });
+  return out;
 }
 
 function gateReport(

@@ -34,17 +34,21 @@ export function fitGates(table: CandidateTable, better: Score, tau: number): Cho
   return { readout: gateOf('readout'), logit: gateOf('logit'), corrected: gateOf('corrected') };
 }
 
-/** As they are served, energy rules stand behind the gate: rule, and its name in the report. */
+/** As they are served, energy rules stand behind the gate: rule, its name in the report, whether the prior is corrected for. */
 const SERVED = [
-  ['energy', 'gated'],
-  ['energy_mean', 'gated_energy_mean'],
-  ['consensus_of_best', 'gated_consensus_of_best'],
-  ['consensus', 'consensus'],
-  ['consensus_mean', 'consensus_mean'],
+  { rule: 'energy', name: 'gated', isCorrected: false },
+  { rule: 'energy', name: 'gated_corrected', isCorrected: true },
+  { rule: 'energy_mean', name: 'gated_energy_mean', isCorrected: false },
+  { rule: 'consensus_of_best', name: 'gated_consensus_of_best', isCorrected: false },
+  { rule: 'consensus', name: 'consensus', isCorrected: false },
+  { rule: 'consensus_mean', name: 'consensus_mean', isCorrected: false },
 ] as const;
 const MODEL_FREE: readonly string[] = ['consensus', 'consensus_mean'];
 
-/** The rule of least cost among those that beat the policy's own chunk beyond their interval; null: none does. */
+/**
+ * The rule of least cost among those that beat the policy's own chunk beyond their interval; null: none does. The corrected score
+ * takes part where its pick costs less than the better score's beyond the interval.
+ */
 export function bestRule(
   report: ChoiceReport,
   better: Score,
@@ -52,18 +56,21 @@ export function bestRule(
 ): ChoiceFit['best'] {
   const costOf = (name: string): number =>
     report.curves.find(({ rule }) => rule === name)!.costs.at(-1)!.value ?? Infinity;
-  const [best] = SERVED.filter(([rule]) => verdict !== 'must_not_choose' || MODEL_FREE.includes(rule))
-    .flatMap(([rule, name]) => {
-      const gain = report.gains.find((each) => each.rule === name);
-      return gain && isAboveZero(gain.over_first) ? [{ rule, name, gain }] : [];
+  const correcting = report.corrected_gain !== null && isAboveZero(report.corrected_gain);
+  const [best] = SERVED.filter(({ rule }) => verdict !== 'must_not_choose' || MODEL_FREE.includes(rule))
+    .filter(({ isCorrected }) => correcting || !isCorrected)
+    .flatMap((served) => {
+      const gain = report.gains.find((each) => each.rule === served.name);
+      return gain && isAboveZero(gain.over_first) ? [{ ...served, gain }] : [];
     })
     .sort((a, b) => costOf(a.name) - costOf(b.name));
   if (best === undefined) return null;
-  const { rule, gain } = best;
+  const { rule, gain, isCorrected } = best;
   const behind = MODEL_FREE.includes(rule) ? '' : ', behind its gate,';
+  const by = isCorrected ? ' by the prior-corrected score' : '';
   return {
     rule,
-    score: better,
-    finding: `on ${report.rows} held-out rows ${rule}${behind} saves ${figure(gain.over_first)} over the policy's own chunk, the most of the rules whose cost is known`,
+    score: isCorrected ? 'corrected' : better,
+    finding: `on ${report.rows} held-out rows ${rule}${by}${behind} saves ${figure(gain.over_first)} over the policy's own chunk, the most of the rules whose cost is known`,
   };
 }

@@ -6,7 +6,7 @@ import type { Scope } from '../../serving/scope.js';
 import { modelWithRoom, type ServingParts } from '../../serving/admission.js';
 import type { Parsed } from '../../wire/request.js';
 import { decodeFloatTensor, encodeFloat32 } from '../../wire/tensor-message.js';
-import { chunkAxes, decodeContext, decodePool, decodeScore } from './inputs-message.js';
+import { chunkAxes, decodeContext, decodeModelScore, decodePool } from './inputs-message.js';
 
 export async function energyMatrix(
   parts: ServingParts,
@@ -25,7 +25,7 @@ export async function energyMatrix(
       contexts: message.contexts.map((context, i) => decodeContext(`contexts[${i}]`, context, card)),
       move,
       decodeMs,
-      score: decodeScore('score', message.score),
+      score: decodeModelScore('score', message.score),
       ...(pool && { pool }),
       ...(message.tau !== undefined && { tau: Number(message.tau) }),
     },

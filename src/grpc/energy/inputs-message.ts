@@ -5,6 +5,7 @@ import type { InlineContext__Output } from '../../generated/action_energy/v1/Inl
 import type { Pool__Output } from '../../generated/action_energy/v1/Pool.js';
 import type { Score__Output } from '../../generated/action_energy/v1/Score.js';
 import type { ModelCard, Pool } from '../../model/card.js';
+import type { ChoiceScore } from '../../calibration/choice/candidate-table.js';
 import type { Score } from '../../model/energy.js';
 import type { ContextInput, InlineInput } from '../../serving/checked-inputs.js';
 import { decodeFloatTensor, decodeTensor } from '../../wire/tensor-message.js';
@@ -42,10 +43,22 @@ export function decodeContext(field: string, message: Context__Output, card: Mod
   return { kind: 'kept', field: `${field}.context_id`, id: message.contextId ?? '' };
 }
 
-export function decodeScore(field: string, score: Score__Output | undefined): Score {
+export function decodeScore(field: string, score: Score__Output | undefined): ChoiceScore {
   if (score === undefined || score === 'SCORE_UNSPECIFIED' || score === 'READOUT') return 'readout';
   if (score === 'LOGIT') return 'logit';
-  throw invalid(field, 'unknown score', { found: String(score), wanted: 'READOUT or LOGIT' });
+  if (score === 'CORRECTED') return 'corrected';
+  throw invalid(field, 'unknown score', { found: String(score), wanted: 'READOUT, LOGIT or CORRECTED' });
+}
+
+/** A score that is the model's alone. */
+export function decodeModelScore(field: string, score: Score__Output | undefined): Score {
+  const decoded = decodeScore(field, score);
+  if (decoded !== 'corrected') return decoded;
+  throw invalid(field, 'a matrix has no corrected score', {
+    found: 'CORRECTED',
+    wanted: 'READOUT or LOGIT',
+    mend: 'ScoreActions corrects the candidates of one context',
+  });
 }
 
 export function decodePool(message: Pool__Output | null | undefined): Pool | undefined {

@@ -73,8 +73,9 @@ class EnergyClient:
         `hidden`: [S, D] or [1, S, D] (a global_context model: [D] or [1, D]), float32, float16 or bfloat16; NumPy, PyTorch,
         JAX. Or a `context(...)`. `candidates`: [N, H, A], or [H, A] for one, in the units of the model's card. `mask`: [S]
         or [1, S], True where a token is ignored; those are not sent. `baseline`: index of the policy's own candidate.
-        `pool`: `mean`, `sum`, `first`, `weighted`, or step weights [H]. `score`: `readout` or `logit`. `raw`: leave the
-        calibration out. `executed`, `expert`: which candidate that is, for the server's live quality figures.
+        `pool`: `mean`, `sum`, `first`, `weighted`, or step weights [H]. `score`: `readout`, `logit` or, of a calibration with a
+        density, `corrected`. `raw`: leave the calibration out. `executed`, `expert`: which candidate that is, for the
+        server's live quality figures.
         """
         return self._run(
             self._operations.rank(

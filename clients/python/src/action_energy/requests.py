@@ -28,7 +28,7 @@ from action_energy.model import ModelInfo
 
 Part = Union[bytes, memoryview]
 
-SCORES = {"readout": energy_pb2.READOUT, "logit": energy_pb2.LOGIT}
+SCORES = {"readout": energy_pb2.READOUT, "logit": energy_pb2.LOGIT, "corrected": energy_pb2.CORRECTED}
 RULES = {
     "auto": selection_pb2.AUTO,
     "energy": selection_pb2.ENERGY,

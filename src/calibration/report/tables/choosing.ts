@@ -32,6 +32,7 @@ const RULE_NAMES: Readonly<Record<string, string>> = {
   energy_mean: 'energy-weighted mean',
   consensus_of_best: 'consensus of the best quarter',
   gated: 'lowest energy behind its gate',
+  gated_corrected: 'prior-corrected behind its gate',
   gated_energy_mean: 'energy-weighted mean behind its gate',
   gated_consensus_of_best: 'consensus of the best behind its gate',
   oracle: 'oracle',

@@ -4,6 +4,7 @@ export const Score = {
   SCORE_UNSPECIFIED: 'SCORE_UNSPECIFIED',
   READOUT: 'READOUT',
   LOGIT: 'LOGIT',
+  CORRECTED: 'CORRECTED',
 } as const;
 
 export type Score =
@@ -13,5 +14,7 @@ export type Score =
   | 1
   | 'LOGIT'
   | 2
+  | 'CORRECTED'
+  | 3
 
 export type Score__Output = typeof Score[keyof typeof Score]

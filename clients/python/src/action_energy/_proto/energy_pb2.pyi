@@ -14,9 +14,11 @@ class Score(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCORE_UNSPECIFIED: _ClassVar[Score]
     READOUT: _ClassVar[Score]
     LOGIT: _ClassVar[Score]
+    CORRECTED: _ClassVar[Score]
 SCORE_UNSPECIFIED: Score
 READOUT: Score
 LOGIT: Score
+CORRECTED: Score
 
 class InlineContext(_message.Message):
     __slots__ = ("hidden", "pad_mask", "mask_pieces")
