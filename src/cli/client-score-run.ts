@@ -146,6 +146,8 @@ function poolMessage(pool: Pool): PoolMessage {
       return { weighted: { weights: [...(pool.weights ?? [])] } };
     case 'discount':
       return { discount: { gamma: pool.gamma } };
+    case 'windowed_max':
+      return { windowedMax: { window: pool.window } };
     default:
       return { [pool.kind]: {} };
   }

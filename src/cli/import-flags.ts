@@ -51,14 +51,15 @@ export function parseNames(text: string): string[] {
   return text.split(',').map((name) => name.trim());
 }
 
-/** `mean`, `sum`, `first`, `weighted`, `weighted:0.5,0.3,0.2` or `discount:0.9`. */
+/** `mean`, `sum`, `first`, `weighted`, `weighted:0.5,0.3,0.2`, `discount:0.9` or `windowed_max:3`. */
 export function parsePool(text: string): NonNullable<Declared['pool']> {
   const [kind = '', values] = text.split(':', 2);
   if ((kind === 'mean' || kind === 'sum' || kind === 'first') && values === undefined) return { kind };
   if (kind === 'weighted') return values === undefined ? { kind } : { kind, weights: parseNumbers(values) };
   if (kind === 'discount' && values !== undefined) return { kind, gamma: parseNumber(values) };
+  if (kind === 'windowed_max' && values !== undefined) return { kind, window: parseInteger(values) };
   throw new InvalidArgumentError(
-    'Wanted mean, sum, first, weighted, weighted:W0,W1,... (one a step) or discount:GAMMA.',
+    'Wanted mean, sum, first, weighted, weighted:W0,W1,... (one a step), discount:GAMMA or windowed_max:STEPS.',
   );
 }
 

@@ -64,7 +64,7 @@ export function importCommand(): Command {
     .option('--tau <x>', 'InfoNCE temperature (default 0.5; 1.0 for linear)', parseNumber)
     .option(
       '--pool <kind>',
-      'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA (default mean)',
+      'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA | windowed_max:STEPS (default mean)',
       parsePool,
     )
     .option('--chunk <n>', 'steps of every scored chunk (default: any)', parseInteger)

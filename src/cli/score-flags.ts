@@ -50,7 +50,7 @@ export function addScoreFlags(command: Command): Command {
     )
     .option(
       '--pool <kind>',
-      'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA (default: from the card)',
+      'mean | sum | first | weighted[:W0,W1,...] | discount:GAMMA | windowed_max:STEPS (default: from the card)',
       parsePool,
     )
     .option(

@@ -10,6 +10,8 @@ import { Fault, invalid } from '../errors.js';
 import { loadBundle, saveBundle } from '../model/bundle.js';
 import { CARD_FILE, type ModelCard } from '../model/card.js';
 import { parseCard } from '../model/card-checks.js';
+import { STEP_WEIGHTS } from '../model/parameters.js';
+import { learnedWeights } from '../model/energy.js';
 import type { Weights } from '../model/weights.js';
 import { float32Tensor } from '../tensor/tensor.js';
 import { initialWeights } from '../training/initial.js';
@@ -184,6 +186,7 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
       ...trainedCard,
       name: path.basename(path.resolve(flags.output)),
       tau: recipe.tau,
+      pool: poolAfter(card, trained.parameters),
     };
     const { digest } = await saveBundle(flags.output, named, tensors, { force: flags.force === true });
     report(flags, trained, digest, log.file);
@@ -194,6 +197,12 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
     await runtime.release();
     await data.close();
   }
+}
+
+/** Weights of the steps that were learned go into the card. */
+function poolAfter({ pool }: ModelCard, parameters: Trained['parameters']): ModelCard['pool'] {
+  const logits = parameters.get(STEP_WEIGHTS);
+  return logits === undefined ? pool : { kind: 'weighted', learned: true, weights: learnedWeights(logits) };
 }
 
 async function startingPoint({ from, card, seed }: Flags): Promise<{ card: ModelCard; weights: Weights }> {

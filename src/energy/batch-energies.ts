@@ -12,10 +12,11 @@
  * queries, 1 / (1 - p) for a kept one, in the shape of the chunks with h in place of A.
  */
 import type { Graph } from '../graph/graph.js';
-import { concat, mul, reshape, slice, sum, unsqueeze } from '../graph/ops.js';
+import { concat, mul, reshape, slice, softmax, sum, unsqueeze } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
+import { hasLearnedPool, STEP_WEIGHTS } from '../model/parameters.js';
 import { energyFragments } from './architectures.js';
 import { maskBias } from './cross-attention.js';
 import type { EnergyFragments } from './fragments.js';
@@ -47,6 +48,7 @@ export class BatchEnergies {
   private readonly context: readonly Value[];
   private readonly maskBias: Value | undefined;
   private readonly positions: Value;
+  private readonly learnedPool: Value | undefined;
   private ownOfMatrix: Value | undefined;
   private madeMatrix: Value | undefined;
 
@@ -72,6 +74,7 @@ export class BatchEnergies {
     }
     this.actions = g.input('actions', 'float32', [pairs, steps, action_dim]);
     this.positions = this.fragments.positions(steps).in(g);
+    if (hasLearnedPool(card)) this.learnedPool = softmax(g, parameters.matrix(STEP_WEIGHTS, [steps]).in());
   }
 
   /** E[i, j] = E(context i, chunk j of the batch), [B, B]. */
@@ -140,7 +143,7 @@ export class BatchEnergies {
     const { g, card } = this;
     const attended = this.fragments.attend(g, query, this.context, this.maskBias);
     const raw = reshape(g, this.fragments.head(g, attended).raw, shape);
-    return pooled(g, card, stepEnergies(g, card, raw));
+    return pooled(g, card, stepEnergies(g, card, raw), this.learnedPool);
   }
 }
 

@@ -32,7 +32,8 @@ export function crossAttention<L extends Linear, N extends Norm, M extends Matri
     { inputs: state_dim, hidden, outputs: hidden, blocks: blocks.state, epsilon },
     (fc2) => [parameters.compose(fc2, key), parameters.compose(fc2, value)],
   );
-  const actionSize = { inputs: action_dim, hidden, outputs: hidden, blocks: blocks.action, epsilon };
+  const normed = card.action_norm === 'layer_norm';
+  const actionSize = { inputs: action_dim, hidden, outputs: hidden, blocks: blocks.action, epsilon, normed };
   const action = mlpResNet(parameters, 'action_linear', actionSize, (fc2) => [
     parameters.compose(fc2, toQuery),
   ]);
@@ -54,7 +55,7 @@ export function crossAttention<L extends Linear, N extends Norm, M extends Matri
 
     encode(g, tokens) {
       const { out, input } = runResNet(g, 'state_linear', tokens, state, activation);
-      return { matrices: out, input };
+      return { matrices: out, input: input! };
     },
 
     layOut: (g, matrix) => byHead(g, matrix, heads),

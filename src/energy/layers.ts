@@ -30,7 +30,8 @@ export function activate(g: Graph, activation: Activation, x: Value): Value {
 export interface MlpResNet {
   /** Of each layer norm. */
   readonly epsilon: number;
-  readonly inputNorm: Norm;
+  /** Absent: fc1 reads the input as it is. */
+  readonly inputNorm?: Norm;
   readonly fc1: Linear;
   readonly blocks: readonly { readonly norm: Norm; readonly linear: Linear }[];
   readonly outputNorm: Norm;
@@ -44,13 +45,21 @@ export interface MlpResNet {
 export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
   parameters: Parameters<L, N, M>,
   name: string,
-  size: { inputs: number; hidden: number; outputs: number; blocks: number; epsilon: number },
+  size: {
+    inputs: number;
+    hidden: number;
+    outputs: number;
+    blocks: number;
+    epsilon: number;
+    normed?: boolean;
+  },
   merge: (fc2: L) => readonly L[] = (fc2) => [fc2],
 ): MlpResNet {
-  const { inputs, hidden, outputs } = size;
-  const input = parameters.absorb(parameters.norm(`${name}.layer_norm1`, inputs), [
-    parameters.linear(`${name}.fc1`, inputs, hidden),
-  ]);
+  const { inputs, hidden, outputs, normed = true } = size;
+  const fc1 = parameters.linear(`${name}.fc1`, inputs, hidden);
+  const input = normed
+    ? parameters.absorb(parameters.norm(`${name}.layer_norm1`, inputs), [fc1])
+    : { maps: [fc1] };
   const blocks = Array.from({ length: size.blocks }, (_, index) => {
     const block = `${name}.mlp_resnet_blocks.${index}.ffn`;
     const { norm, maps } = parameters.absorb(parameters.norm(`${block}.0`, hidden), [
@@ -64,7 +73,7 @@ export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
   );
   return {
     epsilon: size.epsilon,
-    inputNorm: input.norm,
+    ...('norm' in input && { inputNorm: input.norm }),
     fc1: input.maps[0]!,
     blocks,
     outputNorm: output.norm,
@@ -75,8 +84,8 @@ export function mlpResNet<L extends Linear, N extends Norm, M extends Matrix>(
 export interface ResNetResult {
   /** One a map of `outputs`, [..., outputs]. */
   readonly out: readonly Value[];
-  /** Input norm, whose statistics tell whether the input was finite. */
-  readonly input: Normalised;
+  /** Input norm, whose statistics tell whether the input was finite; absent without one. */
+  readonly input?: Normalised;
 }
 
 /** `LN2(block_n(...block_1(act(fc1(LN1(x)))))) W + b` for each output map, `block(x) = x + act(Linear(LN(x)))`. */
@@ -88,8 +97,8 @@ export function runResNet(
   activation: Activation,
 ): ResNetResult {
   return g.within(name, () => {
-    const input = normalise(g, 'layer_norm1', x, net.inputNorm, net.epsilon);
-    let y = activate(g, activation, linear(g, 'fc1', input.out, net.fc1));
+    const input = net.inputNorm && normalise(g, 'layer_norm1', x, net.inputNorm, net.epsilon);
+    let y = activate(g, activation, linear(g, 'fc1', input?.out ?? x, net.fc1));
     for (const [index, block] of net.blocks.entries()) {
       y = g.within(`block${index}`, () => {
         const normed = normalise(g, 'norm', y, block.norm, net.epsilon).out;
@@ -97,6 +106,6 @@ export function runResNet(
       });
     }
     const normed = normalise(g, 'layer_norm2', y, net.outputNorm, net.epsilon).out;
-    return { out: net.outputs.map((map) => linear(g, 'fc2', normed, map)), input };
+    return { out: net.outputs.map((map) => linear(g, 'fc2', normed, map)), ...(input && { input }) };
   });
 }

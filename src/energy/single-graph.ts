@@ -59,14 +59,23 @@ function crossAttention(
   const hiddenStates = g.input('hidden', 'float32', ['B', 'S', state_dim]);
   const actions = g.input('actions', 'float32', ['B', steps, action_dim]);
   const mask = g.input('pad_mask', 'bool', ['B', 'S']);
-  const mlp = (name: string, x: Value, inputs: number, outputs: number, count: number): Value => {
-    const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count, epsilon });
+  const mlp = (
+    name: string,
+    x: Value,
+    inputs: number,
+    outputs: number,
+    count: number,
+    normed = true,
+  ): Value => {
+    const net = mlpResNet(parameters, name, { inputs, hidden, outputs, blocks: count, epsilon, normed });
     return runResNet(g, name, x, net, activation).out[0]!;
   };
 
   const context = mlp('state_linear', hiddenStates, state_dim, hidden, blocks.state); // [B, S, h]
   const positions = g.constant('positions', [steps, hidden], positionalEncoding(steps, hidden));
-  const queries = add(g, mlp('action_linear', actions, action_dim, hidden, blocks.action), positions); // [B, H, h]
+  const normed = card.action_norm === 'layer_norm';
+  const mapped = mlp('action_linear', actions, action_dim, hidden, blocks.action, normed);
+  const queries = add(g, mapped, positions); // [B, H, h]
   const [toQuery, toKey, toValue] = parameters.projections('cross', hidden);
   const query = byHead(g, linear(g, 'query', queries, toQuery), heads); // [B, heads, H, w]
   const key = byHead(g, linear(g, 'key', context, toKey), heads); // [B, heads, S, w]

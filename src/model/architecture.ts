@@ -8,6 +8,7 @@ import { nearest } from './near-miss.js';
 import type { Problem } from './problems.js';
 import {
   axisSize,
+  STEP_WEIGHTS,
   symbolicParameters,
   type Axis,
   type Dim,
@@ -63,20 +64,28 @@ export function sniffArchitecture(field: string, names: Iterable<string>): Archi
 /** Everything that names and shapes tell, and everything wrong with them. Errors: unknown architecture. */
 export function describeWeights(field: string, tensors: ReadonlyMap<string, Tensor>): WeightsDescription {
   const architecture = sniffArchitecture(field, tensors.keys());
+  const learnedPool = tensors.has(STEP_WEIGHTS);
   const structure: Structure =
     architecture === 'cross_attention'
       ? {
           architecture,
+          learnedPool,
+          action_norm: hasActionNorm(tensors) ? 'layer_norm' : 'none',
           blocks: {
             state: blockCount(tensors, 'state_linear'),
             action: blockCount(tensors, 'action_linear'),
             head: blockCount(tensors, 'prediction_head'),
           },
         }
-      : { architecture, layers: blockCount(tensors, 'model') };
+      : { architecture, learnedPool, layers: blockCount(tensors, 'model') };
   const table = symbolicParameters(structure);
   const dims = deriveDims(table, tensors);
   return { structure, dims, problems: compareTensors(table, dims, tensors) };
+}
+
+/** One key of it is enough: the other is then missing. */
+function hasActionNorm(tensors: ReadonlyMap<string, Tensor>): boolean {
+  return ['weight', 'bias'].some((part) => tensors.has(`action_linear.layer_norm1.${part}`));
 }
 
 /** One more than the highest block index, so that a gap shows as missing keys. */

@@ -7,8 +7,10 @@ import { readSafetensors, writeSafetensors } from '../weights/safetensors.js';
 import { describeWeights } from './architecture.js';
 import { cardContradictions, parseCard, weightsContradictions } from './card-checks.js';
 import { CARD_FILE, WEIGHTS_FILE, type ModelCard } from './card.js';
-import { refuse } from './problems.js';
-import { nonFiniteWeights, type Weights } from './weights.js';
+import { STEP_WEIGHTS } from './parameters.js';
+import { learnedWeights } from './energy.js';
+import { refuse, type Problem } from './problems.js';
+import { nonFiniteWeights, weightValues, type Weights } from './weights.js';
 
 export interface ModelBundle {
   readonly directory: string;
@@ -44,6 +46,23 @@ export function checkBundle(field: string, card: ModelCard, weights: Weights): v
   ];
   refuse(field, problems);
   refuse(field, nonFiniteWeights(weights));
+  refuse(field, poolContradictions(card, weights));
+}
+
+/** Learned weights of the steps stand in the card, where requests find them, and come from a parameter: both must agree. */
+function poolContradictions({ pool }: ModelCard, weights: Weights): Problem[] {
+  if (pool.kind !== 'weighted' || !pool.learned) return [];
+  const learned = learnedWeights(weightValues(weights, STEP_WEIGHTS));
+  const at = learned.findIndex((weight, t) => !(Math.abs(weight - pool.weights![t]!) <= 1e-9));
+  if (at < 0) return [];
+  return [
+    {
+      field: `${CARD_FILE}: pool.weights.${at}`,
+      summary: `not the softmax of ${STEP_WEIGHTS}`,
+      found: String(pool.weights![at]),
+      wanted: String(learned[at]),
+    },
+  ];
 }
 
 /**

@@ -3,6 +3,7 @@ import { invalid } from '../errors.js';
 import { CARD_FILE, cardSchema, type ModelCard } from './card.js';
 import type { WeightsDescription } from './architecture.js';
 import { nearest } from './near-miss.js';
+import { hasLearnedPool } from './parameters.js';
 import { refuse, type Problem } from './problems.js';
 
 /** Card from the text of `energy.json`. Errors: not JSON; every schema problem at once, by path. */
@@ -69,6 +70,20 @@ export function cardContradictions(card: ModelCard, file: string = CARD_FILE): P
     }
   }
   const { pool, chunk } = card;
+  if (pool.kind === 'weighted' && pool.learned && (pool.weights === undefined || chunk === undefined)) {
+    report('pool.learned', {
+      summary: 'learned weights belong to chunks of one length',
+      found: pool.weights === undefined ? 'no pool.weights' : 'no chunk',
+      wanted: 'pool.weights and chunk',
+    });
+  }
+  if (pool.kind === 'windowed_max' && chunk !== undefined && pool.window > chunk) {
+    report('pool.window', {
+      summary: 'more steps than a chunk has',
+      found: `window ${pool.window}, chunk ${chunk}`,
+      wanted: `1 to ${chunk}`,
+    });
+  }
   if (pool.kind === 'weighted' && pool.weights && chunk !== undefined && pool.weights.length !== chunk) {
     report('pool.weights', {
       summary: 'one weight a step',
@@ -140,8 +155,11 @@ export function weightsContradictions(
     ['state_dim', card.state_dim, dims.state_dim],
     ['action_dim', card.action_dim, dims.action_dim],
     ['hidden', card.hidden, dims.hidden],
+    ['pool.learned', hasLearnedPool(card), structure.learnedPool],
   ];
+  if (structure.learnedPool) said.push(['chunk', card.chunk, dims.chunk]);
   if (card.architecture === 'cross_attention' && structure.architecture === 'cross_attention') {
+    said.push(['action_norm', card.action_norm, structure.action_norm]);
     said.push(['blocks.state', card.blocks.state, structure.blocks.state]);
     said.push(['blocks.action', card.blocks.action, structure.blocks.action]);
     said.push(['blocks.head', card.blocks.head, structure.blocks.head]);
@@ -153,7 +171,7 @@ export function weightsContradictions(
     .filter(([, ofCard, ofWeights]) => ofWeights !== undefined && ofCard !== ofWeights)
     .map(([path, ofCard, ofWeights]) => ({
       field: `${file}: ${path}`,
-      summary: 'contradicts the shapes of the weights',
+      summary: 'contradicts names and shapes of the weights',
       found: String(ofCard),
       wanted: String(ofWeights),
     }));

@@ -22,10 +22,19 @@ export const poolSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('mean') }),
   z.strictObject({ kind: z.literal('sum') }),
   z.strictObject({ kind: z.literal('first') }),
-  /** Given weights [H], used as they are; without them `softmax(linspace(1.0, 0.3, H))`. */
-  z.strictObject({ kind: z.literal('weighted'), weights: z.array(finite).min(1).optional() }),
+  /**
+   * Given weights [H], used as they are; without them `softmax(linspace(1.0, 0.3, H))`. `learned`: they are the softmax of
+   * the parameter `step_weights` [H].
+   */
+  z.strictObject({
+    kind: z.literal('weighted'),
+    weights: z.array(finite).min(1).optional(),
+    learned: z.literal(true).optional(),
+  }),
   /** `gamma^t`, normalised to sum 1. */
   z.strictObject({ kind: z.literal('discount'), gamma: z.number().positive().max(1) }),
+  /** The highest mean of `window` steps in a row: one bad stretch is not diluted by the good ones (arXiv 2603.18342). */
+  z.strictObject({ kind: z.literal('windowed_max'), window: size }),
 ]);
 export type Pool = z.infer<typeof poolSchema>;
 
@@ -90,6 +99,11 @@ export const cardSchema = z.discriminatedUnion('architecture', [
     ...common,
     /** Attention heads; divides `hidden`. */
     heads: size,
+    /**
+     * What stands before the first layer of action_linear. `layer_norm` over the action dims (the report's) hides how far an
+     * action goes: E(s a + c) = E(a). `none` sees it.
+     */
+    action_norm: z.enum(['layer_norm', 'none']).default('layer_norm'),
     /** Residual blocks of state_linear, action_linear and prediction_head. */
     blocks: z.strictObject({ state: z.int().min(0), action: z.int().min(0), head: z.int().min(0) }),
     /** Steps (H) of the chunks it was trained on; when present, every scored chunk must have exactly this many. */

@@ -8,10 +8,11 @@ import { describeWeights, type Architecture } from './architecture.js';
 import { checkBundle } from './bundle.js';
 import { checkCardSchema, usualHeads } from './card-checks.js';
 import { CARD_FILE, CARD_FORMAT, type ModelCard, type poolSchema } from './card.js';
-import type { Dims } from './parameters.js';
+import { STEP_WEIGHTS, type Dims, type Structure } from './parameters.js';
+import { learnedWeights } from './energy.js';
 import { refuse, type Problem } from './problems.js';
 import { READOUT_KINDS, usualTau, type readoutSchema } from './readout.js';
-import type { Weights } from './weights.js';
+import { weightValues, type Weights } from './weights.js';
 
 /** Everything about a model that its checkpoint does not contain. */
 export interface Declared {
@@ -99,8 +100,12 @@ export function bundleFromCheckpoint(
   refuse(field, problems);
   const missing = missingDeclarations(structure.architecture, dims, declared);
   if (missing.length > 0) throw new MissingDeclarations(field, missing);
-  refuse(field, misplaced(structure.architecture, dims, declared));
+  refuse(field, misplaced(structure, dims, declared));
   const { name, heads, activation, readout, pool, chunk, provenance } = declared;
+  const learned = structure.learnedPool && {
+    pool: { kind: 'weighted', learned: true, weights: learnedWeights(weightValues(tensors, STEP_WEIGHTS)) },
+  };
+  const ofCross = structure.learnedPool ? dims.chunk : chunk;
   const tau = declared.tau ?? usualTau(readout!.kind);
   const actions = declared.actions ?? { units: 'unspecified' };
   const card = checkCardSchema(
@@ -111,12 +116,17 @@ export function bundleFromCheckpoint(
       activation,
       ...(declared.layerNormEps === undefined ? {} : { layer_norm_eps: declared.layerNormEps }),
       readout,
-      ...(pool === undefined ? {} : { pool }),
+      ...(learned || (pool === undefined ? {} : { pool })),
       state_dim: dims.state_dim,
       action_dim: dims.action_dim,
       hidden: dims.hidden,
       ...(structure.architecture === 'cross_attention'
-        ? { heads, blocks: structure.blocks, ...(chunk === undefined ? {} : { chunk }) }
+        ? {
+            heads,
+            blocks: structure.blocks,
+            action_norm: structure.action_norm,
+            ...(ofCross === undefined ? {} : { chunk: ofCross }),
+          }
         : { layers: structure.layers, chunk: dims.chunk }),
       tau,
       actions,
@@ -130,10 +140,21 @@ export function bundleFromCheckpoint(
 }
 
 /** Declarations that this architecture cannot have. */
-function misplaced(architecture: Architecture, dims: Dims, { heads, chunk }: Declared): Problem[] {
-  if (architecture !== 'global_context') return [];
+function misplaced(
+  { architecture, learnedPool }: Structure,
+  dims: Dims,
+  { heads, chunk, pool }: Declared,
+): Problem[] {
   const problems: Problem[] = [];
-  if (heads !== undefined) {
+  if (learnedPool && pool !== undefined) {
+    problems.push({
+      field: 'pool',
+      summary: `the checkpoint has learned weights of the steps, ${STEP_WEIGHTS}`,
+      found: pool.kind,
+      wanted: 'no pool',
+    });
+  }
+  if (architecture === 'global_context' && heads !== undefined) {
     problems.push({
       field: 'heads',
       summary: 'a global_context model has no attention',
@@ -141,10 +162,10 @@ function misplaced(architecture: Architecture, dims: Dims, { heads, chunk }: Dec
       wanted: 'no heads',
     });
   }
-  if (chunk !== undefined && chunk !== dims.chunk) {
+  if (dims.chunk !== undefined && chunk !== undefined && chunk !== dims.chunk) {
     problems.push({
       field: 'chunk',
-      summary: 'contradicts the rows of pos_emb.weight',
+      summary: `contradicts the ${architecture === 'global_context' ? 'rows of pos_emb.weight' : `length of ${STEP_WEIGHTS}`}`,
       found: String(chunk),
       wanted: String(dims.chunk),
     });

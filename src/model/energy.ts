@@ -34,7 +34,6 @@ export function energiesFromRaw(
   steps: number,
   { readout, pool, score }: EnergyOptions,
 ): Energies {
-  const weights = poolWeights(pool, steps);
   const items = raw.length / steps;
   if (!Number.isInteger(items)) {
     throw invalid('raw_steps', 'not whole chunks', {
@@ -43,7 +42,7 @@ export function energiesFromRaw(
     });
   }
   const stepValues = score === 'logit' ? Float64Array.from(raw) : applyReadout(readout, raw);
-  const energies = poolSteps(weights, stepValues, items, steps);
+  const energies = poolSteps(pool, stepValues, items, steps);
   for (let i = 0; i < items; i++) {
     if (Number.isFinite(energies[i])) continue;
     throw invalid(`energy[${i}]`, 'non-finite energy', {
@@ -76,6 +75,9 @@ export function probabilities(energies: Float64Array, tau: number): Float64Array
   return weights.map((weight) => weight / sum);
 }
 
+/** A pool that is a weighted sum. */
+export type LinearPool = Exclude<Pool, { kind: 'windowed_max' }>;
+
 /** Ends of the logits whose softmax weighs the steps when `weighted` names no weights: early steps count more. */
 const WEIGHTED_FIRST = 1.0;
 const WEIGHTED_LAST = 0.3;
@@ -84,13 +86,8 @@ const WEIGHTED_LAST = 0.3;
  * Weights [H]. mean: 1/H each; sum: 1 each; first: step 0 alone; weighted: the given ones as they are, or
  * softmax(linspace(1.0, 0.3, H)); discount: gamma^t normalised to sum 1. Errors: given weights of another length than H.
  */
-export function poolWeights(pool: Pool, steps: number): Float64Array {
-  if (!Number.isInteger(steps) || steps < 1) {
-    throw invalid('steps', 'not a chunk length', {
-      found: String(steps),
-      wanted: 'an integer of at least 1',
-    });
-  }
+export function poolWeights(pool: LinearPool, steps: number): Float64Array {
+  checkSteps(steps);
   const weights = new Float64Array(steps);
   switch (pool.kind) {
     case 'mean':
@@ -123,24 +120,38 @@ export function poolWeights(pool: Pool, steps: number): Float64Array {
   }
 }
 
+function checkSteps(steps: number): void {
+  if (Number.isInteger(steps) && steps >= 1) return;
+  throw invalid('steps', 'not a chunk length', { found: String(steps), wanted: 'an integer of at least 1' });
+}
+
+/** Softmax of the logits that training learns, [H]. */
+export function learnedWeights(logits: ArrayLike<number>): number[] {
+  const values = Array.from(logits);
+  const highest = Math.max(...values);
+  return [...normalised(Float64Array.from(values, (logit) => Math.exp(logit - highest)))];
+}
+
 function normalised(weights: Float64Array): Float64Array {
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
 }
 
-/** Weighted sums [N] of `values` [N, H] row-major, accumulated in float64. */
+/** Pooled [N] of `values` [N, H] row-major, accumulated in float64. Errors: a pool that chunks of H steps do not have. */
 export function poolSteps(
-  weights: Float64Array,
+  pool: Pool,
   values: Float32Array | Float64Array,
   items: number,
   steps: number,
 ): Float64Array {
-  if (weights.length !== steps || values.length !== items * steps) {
+  if (values.length !== items * steps) {
     throw invalid('values', 'count does not match items and steps', {
-      found: `${values.length} values, ${weights.length} weights`,
-      wanted: `${items} * ${steps} values, ${steps} weights`,
+      found: `${values.length} values`,
+      wanted: `${items} * ${steps} values`,
     });
   }
+  if (pool.kind === 'windowed_max') return highestWindows(pool.window, values, items, steps);
+  const weights = poolWeights(pool, steps);
   const pooled = new Float64Array(items);
   for (let n = 0; n < items; n++) {
     let sum = 0;
@@ -151,4 +162,31 @@ export function poolSteps(
     pooled[n] = sum;
   }
   return pooled;
+}
+
+/** max over t of the mean of the steps t to t + window - 1. */
+function highestWindows(
+  window: number,
+  values: Float32Array | Float64Array,
+  items: number,
+  steps: number,
+): Float64Array {
+  checkWindow(window, steps);
+  const pooled = new Float64Array(items).fill(-Infinity);
+  for (let n = 0; n < items; n++) {
+    for (let t = 0; t + window <= steps; t++) {
+      let sum = 0;
+      for (let i = 0; i < window; i++) sum += values[n * steps + t + i]!;
+      pooled[n] = Math.max(pooled[n]!, sum / window);
+    }
+  }
+  return pooled;
+}
+
+export function checkWindow(window: number, steps: number, field = 'pool.window'): void {
+  if (Number.isInteger(window) && window >= 1 && window <= steps) return;
+  throw invalid(field, 'not a window of the steps of a chunk', {
+    found: `${window}, ${steps} steps`,
+    wanted: `1 to ${steps}`,
+  });
 }

@@ -17,13 +17,21 @@ export interface Axis {
   readonly times: number;
 }
 
-/** What decides the set of names: architecture and block counts. */
-export type Structure =
+/** What decides the set of names: architecture, block counts, and what is there or not. */
+export type Structure = (
   | {
       readonly architecture: 'cross_attention';
       readonly blocks: { readonly state: number; readonly action: number; readonly head: number };
+      readonly action_norm: 'layer_norm' | 'none';
     }
-  | { readonly architecture: 'global_context'; readonly layers: number };
+  | { readonly architecture: 'global_context'; readonly layers: number }
+) & {
+  /** A weight a step, `step_weights` [H]. */
+  readonly learnedPool: boolean;
+};
+
+/** Logits of the learned weights of the steps, [H]. */
+export const STEP_WEIGHTS = 'step_weights';
 
 export type SymbolicParameters = ReadonlyMap<string, readonly Axis[]>;
 
@@ -47,8 +55,8 @@ function layerNorm(table: Table, name: string, width: Axis): void {
   table.set(`${name}.bias`, [width]);
 }
 
-function mlpResNet(table: Table, name: string, blocks: number, din: Axis, dout: Axis): void {
-  layerNorm(table, `${name}.layer_norm1`, din);
+function mlpResNet(table: Table, name: string, blocks: number, din: Axis, dout: Axis, normed = true): void {
+  if (normed) layerNorm(table, `${name}.layer_norm1`, din);
   linear(table, `${name}.fc1`, din, HIDDEN);
   for (let i = 0; i < blocks; i++) {
     layerNorm(table, `${name}.mlp_resnet_blocks.${i}.ffn.0`, HIDDEN);
@@ -66,7 +74,8 @@ export function symbolicParameters(structure: Structure): SymbolicParameters {
     table.set('cross.in_proj_bias', [THREE_HIDDEN]);
     linear(table, 'cross.out_proj', HIDDEN, HIDDEN);
     mlpResNet(table, 'state_linear', structure.blocks.state, STATE, HIDDEN);
-    mlpResNet(table, 'action_linear', structure.blocks.action, ACTION, HIDDEN);
+    const normed = structure.action_norm === 'layer_norm';
+    mlpResNet(table, 'action_linear', structure.blocks.action, ACTION, HIDDEN, normed);
     mlpResNet(table, 'prediction_head', structure.blocks.head, HIDDEN, ONE);
   } else {
     linear(table, 'proj_hidden', STATE, HIDDEN);
@@ -74,7 +83,12 @@ export function symbolicParameters(structure: Structure): SymbolicParameters {
     table.set('pos_emb.weight', [CHUNK, HIDDEN]);
     mlpResNet(table, 'model', structure.layers, THREE_HIDDEN, ONE);
   }
+  if (structure.learnedPool) table.set(STEP_WEIGHTS, [CHUNK]);
   return table;
+}
+
+export function hasLearnedPool({ pool }: ModelCard): boolean {
+  return pool.kind === 'weighted' && pool.learned === true;
 }
 
 /** The size of an axis, or undefined when its dim is unknown. */
@@ -86,14 +100,11 @@ export function axisSize({ dim, times }: Axis, dims: Dims): number | undefined {
 
 /** Name and shape of every parameter that the card's model has. */
 export function expectedParameters(card: ModelCard): ReadonlyMap<string, readonly number[]> {
-  const { state_dim, action_dim, hidden } = card;
-  const dims: Dims =
-    card.architecture === 'global_context'
-      ? { state_dim, action_dim, hidden, chunk: card.chunk }
-      : { state_dim, action_dim, hidden };
+  const { state_dim, action_dim, hidden, chunk } = card;
+  const dims: Dims = { state_dim, action_dim, hidden, ...(chunk !== undefined && { chunk }) };
   const expected = new Map<string, number[]>();
-  for (const [name, axes] of symbolicParameters(card)) {
-    // every dim of the table is set above: `chunk` occurs in global_context alone
+  for (const [name, axes] of symbolicParameters({ ...card, learnedPool: hasLearnedPool(card) })) {
+    // every dim of the table is set above: where `chunk` occurs, the card has it
     expected.set(
       name,
       axes.map((axis) => axisSize(axis, dims)!),

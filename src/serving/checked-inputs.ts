@@ -9,6 +9,7 @@ import { invalid } from '../errors.js';
 import { checkActions, type ActionBatch } from '../model/actions.js';
 import type { ModelCard, Pool } from '../model/card.js';
 import { checkContext, maskFromPieces, polarised, visibleCount, type MaskPieces } from '../model/context.js';
+import { checkWindow } from '../model/energy.js';
 import { makeTensor, type Tensor } from '../tensor/tensor.js';
 import type { ServedModel } from './served-model.js';
 import type { ServingParts } from './admission.js';
@@ -151,6 +152,7 @@ export function checkedPool(field: string, pool: Pool | undefined, card: ModelCa
       wanted: 'above 0, at most 1',
     });
   }
+  if (pool.kind === 'windowed_max') checkWindow(pool.window, steps, `${field}.windowed_max.window`);
   return pool;
 }
 

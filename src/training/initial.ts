@@ -1,6 +1,6 @@
 /** Weights of a new model as PyTorch's modules begin with them, drawn from a seed. */
 import type { ModelCard } from '../model/card.js';
-import { expectedParameters } from '../model/parameters.js';
+import { expectedParameters, STEP_WEIGHTS } from '../model/parameters.js';
 import { seededRandom } from '../random.js';
 import { float32Tensor, type Tensor } from '../tensor/tensor.js';
 
@@ -39,6 +39,7 @@ export function initialWeights(card: ModelCard, seed: number): Map<string, Tenso
   ): () => number {
     if (/(layer_norm\d|ffn\.0)\.weight$/.test(name)) return () => 1;
     if (/(layer_norm\d|ffn\.0|out_proj)\.bias$|in_proj_bias$/.test(name)) return () => 0;
+    if (name === STEP_WEIGHTS) return () => 0; // every step counts the same
     if (name === 'pos_emb.weight') return normal;
     if (name.endsWith('in_proj_weight')) return uniform(Math.sqrt(6 / (shape[0]! + shape[1]!)));
     const [, fanIn] = shapes.get(name.replace(/bias$/, 'weight'))!;

@@ -23,14 +23,17 @@ import { readCheckpoint, readTensors } from '../../src/weights/checkpoint.js';
 /** Absolute; float32 on the engine against float64. */
 const ENERGY_TOLERANCE = 2e-5;
 const LOSS_TOLERANCE = 1e-4;
+/** Of the windowed maximum, as in energy_model.py. */
+const WINDOW = 3;
 
 export interface Description {
   readonly activation: ModelCard['activation'];
   readonly energy: ModelCard['readout']['kind'];
   readonly heads?: number;
   readonly layer_norm_eps?: number;
+  readonly pool?: 'learned' | 'windowed_max';
   readonly tau: number;
-  readonly shapes: { readonly B: number; readonly M: number };
+  readonly shapes: { readonly B: number; readonly M: number; readonly H: number };
 }
 
 export function describe(directory: string, name: string): Description {
@@ -42,7 +45,8 @@ export async function goldenBundle(
   directory: string,
   name: string,
 ): Promise<{ readonly card: ModelCard; readonly weights: Weights }> {
-  const { activation, energy, heads, tau, layer_norm_eps: layerNormEps } = describe(directory, name);
+  const { activation, energy, heads, tau, layer_norm_eps: layerNormEps, ...rest } = describe(directory, name);
+  const windowed = rest.pool === 'windowed_max';
   const declared = {
     name,
     activation,
@@ -50,6 +54,7 @@ export async function goldenBundle(
     tau,
     ...(heads === undefined ? {} : { heads }),
     ...(layerNormEps === undefined ? {} : { layerNormEps }),
+    ...(windowed && { pool: { kind: 'windowed_max' as const, window: Math.min(WINDOW, rest.shapes.H) } }),
   };
   return bundleFromCheckpoint(
     await readCheckpoint(path.join(directory, `${name}.weights.pt`)),

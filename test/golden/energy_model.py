@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+WINDOW = 3
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
 READOUTS = {
     "sigmoid": lambda r: 2.0 * torch.sigmoid(0.5 * r) + 0.1,
@@ -29,11 +30,11 @@ class Block(nn.Module):
 
 
 class MLPResNet(nn.Module):
-    """fc2(LN2(blocks(act(fc1(LN1(x))))))."""
+    """fc2(LN2(blocks(act(fc1(LN1(x)))))), or without LN1."""
 
-    def __init__(self, blocks: int, din: int, hidden: int, dout: int, activation: str):
+    def __init__(self, blocks: int, din: int, hidden: int, dout: int, activation: str, input_norm: bool = True):
         super().__init__()
-        self.layer_norm1 = nn.LayerNorm(din)
+        self.layer_norm1 = nn.LayerNorm(din) if input_norm else nn.Identity()
         self.fc1 = nn.Linear(din, hidden)
         self.act = ACTIVATIONS[activation]()
         self.mlp_resnet_blocks = nn.ModuleList(Block(hidden, activation) for _ in range(blocks))
@@ -68,7 +69,8 @@ class CrossAttentionEnergy(nn.Module):
         h, activation = card["hidden"], card["activation"]
         self.cross = nn.MultiheadAttention(h, card["heads"], batch_first=True)
         self.state_linear = MLPResNet(1, card["state_dim"], h, h, activation)
-        self.action_linear = MLPResNet(1, card["act_dim"], h, h, activation)
+        input_norm = card.get("action_norm", "layer_norm") == "layer_norm"
+        self.action_linear = MLPResNet(1, card["act_dim"], h, h, activation, input_norm)
         self.prediction_head = MLPResNet(2, h, h, 1, activation)
         self.dropout = nn.Dropout(dropout)
         self.twice_differentiable = twice_differentiable
@@ -113,12 +115,24 @@ def build(card: dict, **options) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = card.get("layer_norm_eps", module.eps)
+    if card.get("pool") == "learned":
+        model.step_weights = nn.Parameter(torch.zeros(card["shapes"]["H"]))
     return model
 
 
+def pooled(model, card, steps) -> torch.Tensor:
+    """Per-step values [..., H] to [...]: their mean, by learned weights, or the highest mean of WINDOW steps in a row."""
+    pool = card.get("pool", "mean")
+    if pool == "learned":
+        return (steps * torch.softmax(model.step_weights, 0)).sum(-1)
+    if pool == "windowed_max":
+        return steps.unfold(-1, min(WINDOW, steps.shape[-1]), 1).mean(-1).amax(-1)
+    return steps.mean(-1)
+
+
 def energies(model, card, hidden, actions, pad_mask=None) -> torch.Tensor:
-    """[B]: mean over steps of the readout."""
-    return READOUTS[card["energy"]](model(hidden, actions, pad_mask)).mean(-1)
+    """[B]: the readout, pooled over steps."""
+    return pooled(model, card, READOUTS[card["energy"]](model(hidden, actions, pad_mask)))
 
 
 def energy_matrix(model, card, hidden, actions, pad_mask=None) -> torch.Tensor:

@@ -4,20 +4,16 @@
  * the test says so and skips, except in CI, where it fails.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { compareGradients } from './compare-gradients.js';
+import { findPython, PYTHON_SETUP, runGolden } from '../support/python.js';
 import { compareCase } from './compare.js';
 
-const ROOT = path.join(import.meta.dirname, '../../..');
-const SCRIPT = path.join(ROOT, 'test/golden/make_golden.py');
-const SETUP = 'node scripts/setup-tests.mjs';
-/** Making vectors takes seconds; a hung interpreter must not hang the tests. */
-const PYTHON_TIMEOUT_MS = 180_000;
+const GIVEN = path.join(import.meta.dirname, '../../../test/golden/data');
 
 const KINDS = ['relu', 'silu'].flatMap((activation) =>
   ['sigmoid', 'softplus', 'linear', 'half_square'].map((readout) => `${activation}_${readout}`),
@@ -28,36 +24,26 @@ const CASES = [
   'cross_silu_linear_nomask',
   'cross_eps',
   'global_eps',
+  'cross_no_action_norm',
+  'cross_no_action_norm_learned',
+  'cross_windowed_max',
+  'global_learned',
+  'global_windowed_max',
 ];
 
-/** A Python that can import what the script needs. */
-function findPython(): string | undefined {
-  const candidates = [path.join(ROOT, '.venv/bin/python'), 'python3'];
-  return candidates.find(
-    (python) =>
-      (python === 'python3' || existsSync(python)) &&
-      spawnSync(python, ['-c', 'import torch, numpy, safetensors'], { timeout: PYTHON_TIMEOUT_MS }).status ===
-        0,
-  );
-}
-
 const python = findPython();
-const runScript = (args: readonly string[]): string =>
-  execFileSync(python!, [SCRIPT, ...args], {
-    encoding: 'utf8',
-    timeout: PYTHON_TIMEOUT_MS,
-    // tensors this small are computed faster than a second thread wakes
-    env: { ...process.env, OMP_NUM_THREADS: '1' },
-  });
+const runScript = (args: readonly string[]): string => runGolden(python!, 'make_golden.py', args);
 
 if (python === undefined && process.env['CI'] === 'true') {
-  test('PyTorch is installed', () => assert.fail(`no Python with torch: ${SETUP}`));
+  test('PyTorch is installed', () => assert.fail(`no Python with torch: ${PYTHON_SETUP}`));
 } else if (python === undefined) {
-  process.stderr.write(`\n*** SKIPPED: no fresh golden vectors, no Python with torch: ${SETUP} ***\n\n`);
-  test('fresh golden vectors', { skip: `no Python with torch: ${SETUP}` }, () => undefined);
+  process.stderr.write(
+    `\n*** SKIPPED: no fresh golden vectors, no Python with torch: ${PYTHON_SETUP} ***\n\n`,
+  );
+  test('fresh golden vectors', { skip: `no Python with torch: ${PYTHON_SETUP}` }, () => undefined);
 } else {
   test('the script reproduces the given golden vectors', () => {
-    const printed = runScript(['--check', path.join(ROOT, 'test/golden/data')]);
+    const printed = runScript(['--check', GIVEN]);
     assert.match(printed, /cross_relu_sigmoid: 147 values/);
   });
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from energy_model import READOUTS, build, energies, energy_matrix, off_diagonal, swap_infonce
+from energy_model import READOUTS, build, energies, energy_matrix, off_diagonal, pooled, swap_infonce
 
 HINGE_MARGIN, HINGE_KAPPA, MARGIN_BETA = 1.0, 0.6, 2.0
 NOISE_SIGMAS = (0.05, 0.15, 0.30)
@@ -36,13 +36,20 @@ def presets() -> dict[str, dict]:
     eps = {"activation": "relu", "energy": "sigmoid", "tau": 0.5, "layer_norm_eps": 1e-2}
     cases["cross_eps"] = {"architecture": "cross_attention", **eps, "mask": True}
     cases["global_eps"] = {"architecture": "global_context", **eps, "mask": False}
+    # what a model that can see how far an action goes has, and pools that do not dilute
+    silu = {"activation": "silu", "energy": "sigmoid", "tau": 0.5}
+    cross, glob = {"architecture": "cross_attention"}, {"architecture": "global_context"}
+    cases["cross_no_action_norm"] = {**cross, **silu, "action_norm": "none", "mask": True}
+    cases["cross_no_action_norm_learned"] = {**cross, **silu, "action_norm": "none", "pool": "learned", "mask": True}
+    cases["cross_windowed_max"] = {**cross, **silu, "pool": "windowed_max", "mask": True}
+    cases["global_learned"] = {**glob, **silu, "pool": "learned", "mask": False}
+    cases["global_windowed_max"] = {**glob, **silu, "pool": "windowed_max", "mask": False}
     return cases
 
 
 def make_card(case: dict, args: argparse.Namespace) -> dict:
     card = {key: case[key] for key in ("architecture", "activation", "energy", "tau")}
-    if "layer_norm_eps" in case:
-        card["layer_norm_eps"] = case["layer_norm_eps"]
+    card |= {key: case[key] for key in ("layer_norm_eps", "action_norm", "pool") if key in case}
     card |= {"state_dim": args.state_dim, "act_dim": args.action_dim, "hidden": args.hidden}
     if case["architecture"] == "cross_attention":
         card["heads"] = args.heads
@@ -61,6 +68,8 @@ def make_weights(card: dict, rng: torch.Generator) -> dict[str, torch.Tensor]:
             weights[name] = noise if name.startswith("pos_emb") else noise * value.shape[1] ** -0.5
         elif name.endswith("weight"):
             weights[name] = 1 + 0.2 * noise
+        elif name == "step_weights":
+            weights[name] = noise
         else:
             weights[name] = 0.2 * noise
     return weights
@@ -99,7 +108,7 @@ def forward_values(model, card, x) -> dict[str, torch.Tensor]:
     tau, (b, m) = card["tau"], negatives.shape[:2]
     raw = model(hidden, actions, mask)
     steps = READOUTS[card["energy"]](raw)
-    energy, matrix = steps.mean(-1), energy_matrix(model, card, hidden, actions, mask)
+    energy, matrix = pooled(model, card, steps), energy_matrix(model, card, hidden, actions, mask)
     repeated_mask = None if mask is None else mask.repeat_interleave(m, 0)
     negative = energies(model, card, hidden.repeat_interleave(m, 0), negatives.flatten(0, 1), repeated_mask).view(b, m)
     logits = -torch.cat([energy[:, None], negative], dim=1) / tau

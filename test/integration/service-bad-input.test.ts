@@ -56,12 +56,14 @@ const withOptions = (options: NonNullable<ScoreActionsRequest['options']>): Scor
   options,
 });
 
-const WRONG_SCORES: readonly [
+type WrongScore = readonly [
   name: string,
   request: ScoreActionsRequest,
   code: Code,
   field: string | RegExp | undefined,
-][] = [
+];
+
+const WRONG_SCORES: readonly WrongScore[] = [
   ['an empty request', {}, Code.INVALID_ARGUMENT, 'candidates'],
   ['an unknown model', { ...good, model: 'nobody' }, Code.NOT_FOUND, undefined],
   ['no context', { candidates: actions }, Code.INVALID_ARGUMENT, 'inline'],
@@ -195,6 +197,12 @@ const WRONG_SCORES: readonly [
     Code.INVALID_ARGUMENT,
     'options.pool.discount.gamma',
   ],
+  ...[0, H + 1, 2 ** 32 - 1].map((window): WrongScore => [
+    `a window of ${window}`,
+    withOptions({ pool: { windowedMax: { window } } }),
+    Code.INVALID_ARGUMENT,
+    'options.pool.windowed_max.window',
+  ]),
   [
     'an unknown score',
     withOptions({ score: 9 as unknown as 'READOUT' }),

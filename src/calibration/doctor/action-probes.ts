@@ -66,7 +66,7 @@ function scaleFinding(scaled: number, shifted: number, card: ModelCard): Finding
   if (Math.min(scaled, shifted) >= HARDLY_SEEN) return ok(probe, measured);
   const means =
     'It cannot see how far a move goes: a chunk and the same chunk at a third of the speed are one to it.';
-  if (card.architecture === 'cross_attention') {
+  if (card.architecture === 'cross_attention' && card.action_norm === 'layer_norm') {
     return {
       probe,
       level: 'note',
@@ -80,7 +80,7 @@ function scaleFinding(scaled: number, shifted: number, card: ModelCard): Finding
     level: 'failure',
     measured,
     means: `${means} This architecture should see it.`,
-    act: 'Check action_proj and whether the actions were normalised row by row in training.',
+    act: 'Check the first layer of the actions and whether the actions were normalised row by row in training.',
   };
 }
 

@@ -75,5 +75,7 @@ export function decodePool(message: Pool__Output | null | undefined): Pool | und
     }
     case 'discount':
       return { kind: 'discount', gamma: Number(message.discount?.gamma) };
+    case 'windowedMax':
+      return { kind: 'windowed_max', window: message.windowedMax?.window ?? 0 };
   }
 }

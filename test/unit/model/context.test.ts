@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
 import type { ModelCard } from '../../../src/model/card.js';
-import { checkContext, maskFromPieces, polarised, refuseSingleToken, visibleCount, visibleRanges } from '../../../src/model/context.js';
+import {
+  checkContext,
+  maskFromPieces,
+  polarised,
+  refuseSingleToken,
+  visibleCount,
+  visibleRanges,
+} from '../../../src/model/context.js';
 import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';
 import { smallCard } from '../../support/bundles.js';
 

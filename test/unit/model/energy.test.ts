@@ -97,19 +97,49 @@ test('given pool weights of another length than the chunk are refused', () => {
   assert.throws(() => poolWeights({ kind: 'weighted', weights: [1, 1] }, 3), /2 weights, 3 steps/);
 });
 
+test('a windowed maximum is the highest mean of its steps in a row, by hand and by enumeration', () => {
+  const pool = { kind: 'windowed_max', window: 2 } as const;
+  // means [1, 4, 3.5] and [-1, -2, -0.5]
+  assert.deepEqual([...poolSteps(pool, Float64Array.of(0, 2, 6, 1, -1, -1, -3, 2), 2, 4)], [4, -0.5]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 1, maxLength: 12 }),
+      fc.nat(),
+      (steps, pick) => {
+        const window = 1 + (pick % steps.length);
+        const means = steps
+          .slice(0, steps.length - window + 1)
+          .map((_, t) => steps.slice(t, t + window).reduce((sum, value) => sum + value, 0) / window);
+        const [pooled] = poolSteps(
+          { kind: 'windowed_max', window },
+          Float64Array.from(steps),
+          1,
+          steps.length,
+        );
+        assert.ok(Math.abs(pooled! - Math.max(...means)) < 1e-12);
+      },
+    ),
+  );
+  assert.throws(
+    () => poolSteps({ kind: 'windowed_max', window: 5 }, new Float64Array(4), 1, 4),
+    /5, 4 steps.*1 to 4/s,
+  );
+  assert.ok(Number.isNaN(poolSteps(pool, Float64Array.of(NaN, 1, 1), 1, 3)[0]));
+});
+
 test('pooling is linear, and each item its own', () => {
   const shapes = fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 8 }));
   fc.assert(
     fc.property(shapes, fc.infiniteStream(fc.double({ min: -5, max: 5, noNaN: true })), ([n, h], stream) => {
       const values = Float64Array.from([...stream.take(n * h)]);
-      const weights = Float64Array.from([...stream.take(h)]);
-      const all = poolSteps(weights, values, n, h);
+      const pool = { kind: 'weighted' as const, weights: [...stream.take(h)] };
+      const all = poolSteps(pool, values, n, h);
       for (let i = 0; i < n; i++) {
-        const alone = poolSteps(weights, values.slice(i * h, (i + 1) * h), 1, h);
+        const alone = poolSteps(pool, values.slice(i * h, (i + 1) * h), 1, h);
         assert.equal(all[i], alone[0]);
       }
       const doubled = poolSteps(
-        weights,
+        pool,
         values.map((value) => 2 * value),
         n,
         h,

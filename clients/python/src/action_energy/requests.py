@@ -143,7 +143,7 @@ def candidates_input(
 
 
 def pool_message(pool: Union[str, Sequence[float], energy_pb2.Pool, None]) -> Optional[energy_pb2.Pool]:
-    """`mean`, `sum`, `first`, `weighted`, step weights [H], or a Pool message (discount)."""
+    """`mean`, `sum`, `first`, `weighted`, step weights [H], or a Pool message (discount, windowed_max)."""
     if pool is None or isinstance(pool, energy_pb2.Pool):
         return pool
     if isinstance(pool, str):

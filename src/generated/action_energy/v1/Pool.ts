@@ -35,13 +35,22 @@ export interface _action_energy_v1_Pool_Weighted__Output {
   'weights': (number)[];
 }
 
+export interface _action_energy_v1_Pool_WindowedMax {
+  'window'?: (number);
+}
+
+export interface _action_energy_v1_Pool_WindowedMax__Output {
+  'window': (number);
+}
+
 export interface Pool {
   'mean'?: (_action_energy_v1_Pool_Mean | null);
   'sum'?: (_action_energy_v1_Pool_Sum | null);
   'first'?: (_action_energy_v1_Pool_First | null);
   'weighted'?: (_action_energy_v1_Pool_Weighted | null);
   'discount'?: (_action_energy_v1_Pool_Discount | null);
-  'kind'?: "mean"|"sum"|"first"|"weighted"|"discount";
+  'windowedMax'?: (_action_energy_v1_Pool_WindowedMax | null);
+  'kind'?: "mean"|"sum"|"first"|"weighted"|"discount"|"windowedMax";
 }
 
 export interface Pool__Output {
@@ -50,5 +59,6 @@ export interface Pool__Output {
   'first'?: (_action_energy_v1_Pool_First__Output | null);
   'weighted'?: (_action_energy_v1_Pool_Weighted__Output | null);
   'discount'?: (_action_energy_v1_Pool_Discount__Output | null);
-  'kind'?: "mean"|"sum"|"first"|"weighted"|"discount";
+  'windowedMax'?: (_action_energy_v1_Pool_WindowedMax__Output | null);
+  'kind'?: "mean"|"sum"|"first"|"weighted"|"discount"|"windowedMax";
 }
