@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, List, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, TypeVar, Union
 
 from action_energy import results
 from action_energy.aio_stream import AsyncScoreStream
 from action_energy.arrays import ArrayLike
-from action_energy.contexts import ContextHandle
+from action_energy.contexts import ContextHandle, ContextLike
 from action_energy.drive import drive_async
 from action_energy.errors import EnergyError
 from action_energy.model import ModelInfo
 from action_energy.operations import Operations
+from action_energy.options import ContextOptions, MatrixOptions, OutcomeOptions, RankOptions, SelectOptions
 from action_energy.plans import Plan
 from action_energy.target import TLS, Target, Token
 from action_energy.transport import AsyncGrpcTransport, AsyncTransport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 
@@ -38,110 +42,37 @@ class AsyncEnergyClient:
         self._transport = transport or AsyncGrpcTransport(Target(address, tls, token, insecure_token))
 
     async def rank(
-        self,
-        hidden: Union[ArrayLike, AsyncContext],
-        candidates: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
-        **options: Any,
+        self, hidden: Union[ArrayLike, AsyncContext], candidates: ArrayLike, **options: Unpack[RankOptions]
     ) -> results.Ranking:
-        """`options`: those of `EnergyClient.rank`."""
-        return await self._run(
-            self._operations.rank(_handle(hidden), candidates, mask, model, deadline, **options)
-        )
+        return await self._run(self._operations.rank(_handle(hidden), candidates, **options))
 
     async def select(
-        self,
-        hidden: Union[ArrayLike, AsyncContext],
-        candidates: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        baseline: int = 0,
-        rule: str = "auto",
-        score: Optional[str] = None,
-        ungated: bool = False,
-        episode_step: Optional[float] = None,
-        episode: Optional[int] = None,
-        task: Optional[int] = None,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
+        self, hidden: Union[ArrayLike, AsyncContext], candidates: ArrayLike, **options: Unpack[SelectOptions]
     ) -> results.Selection:
-        """Always gives a chunk back, see `EnergyClient.select`."""
-        return await self._run(
-            self._operations.select(
-                _handle(hidden),
-                candidates,
-                mask,
-                model,
-                deadline,
-                baseline=baseline,
-                rule=rule,
-                score=score,
-                ungated=ungated,
-                episode_step=episode_step,
-                episode=episode,
-                task=task,
-            )
-        )
+        """Always gives a chunk back."""
+        return await self._run(self._operations.select(_handle(hidden), candidates, **options))
 
     async def matrix(
         self,
         contexts: Sequence[Union[ArrayLike, AsyncContext]],
         chunks: ArrayLike,
-        *,
-        masks: Optional[Sequence[Optional[ArrayLike]]] = None,
-        tau: Optional[float] = None,
-        pool: Any = None,
-        score: str = "readout",
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
+        **options: Unpack[MatrixOptions],
     ) -> results.Matrix:
         handles = [_handle(context) for context in contexts]
-        return await self._run(
-            self._operations.matrix(handles, chunks, masks, model, deadline, tau, pool, score)
-        )
+        return await self._run(self._operations.matrix(handles, chunks, **options))
 
-    async def context(
-        self,
-        hidden: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        lease: float = 0.0,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
-    ) -> AsyncContext:
+    async def context(self, hidden: ArrayLike, **options: Unpack[ContextOptions]) -> AsyncContext:
         """`async with await client.context(hidden) as context:`"""
-        handle = await self._run(self._operations.open_context(hidden, mask, model, lease, deadline))
-        return AsyncContext(self, handle)
+        return AsyncContext(self, await self._run(self._operations.open_context(hidden, **options)))
 
     def stream(self, *, model: Optional[str] = None) -> AsyncScoreStream:
         """`async with client.stream() as stream:`"""
         return AsyncScoreStream(self._operations, self._transport, model)
 
     async def report_outcome(
-        self,
-        decision: Union[str, results.Selection],
-        *,
-        success: Optional[bool] = None,
-        cost: Optional[float] = None,
-        executed: Optional[int] = None,
-        baseline_cost: Optional[float] = None,
-        whole_episode: bool = False,
-        deadline: Optional[float] = None,
+        self, decision: Union[str, results.Selection], **options: Unpack[OutcomeOptions]
     ) -> results.OutcomeReport:
-        return await self._run(
-            self._operations.report_outcome(
-                decision,
-                success=success,
-                cost=cost,
-                executed=executed,
-                baseline_cost=baseline_cost,
-                whole_episode=whole_episode,
-                deadline=deadline,
-            )
-        )
+        return await self._run(self._operations.report_outcome(decision, **options))
 
     async def health(self, model: Optional[str] = None, *, deadline: Optional[float] = None) -> str:
         return await self._run(self._operations.health(model, deadline))
@@ -176,10 +107,10 @@ class AsyncContext:
     def id(self) -> Optional[str]:
         return self.handle.id
 
-    async def rank(self, candidates: ArrayLike, **options: Any) -> results.Ranking:
+    async def rank(self, candidates: ArrayLike, **options: Unpack[RankOptions]) -> results.Ranking:
         return await self._client.rank(self, candidates, **options)
 
-    async def select(self, candidates: ArrayLike, **options: Any) -> results.Selection:
+    async def select(self, candidates: ArrayLike, **options: Unpack[SelectOptions]) -> results.Selection:
         return await self._client.select(self, candidates, **options)
 
     async def drop(self) -> None:
@@ -195,5 +126,5 @@ class AsyncContext:
             pass  # its lease ends anyway
 
 
-def _handle(hidden: Union[ArrayLike, AsyncContext]) -> Any:
+def _handle(hidden: Union[ArrayLike, AsyncContext]) -> ContextLike:
     return hidden.handle if isinstance(hidden, AsyncContext) else hidden

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import Any, AsyncIterator, Callable, Optional
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Optional
 
 from action_energy.answers import Answers, StreamAnswer
 from action_energy.arrays import ArrayLike
 from action_energy.drive import drive_async
 from action_energy.errors import EnergyError, InternalError, Unavailable
 from action_energy.operations import SCORE_STREAM, Operations
+from action_energy.options import ScoreOptions
 from action_energy.requests import context_input
 from action_energy.stream import RECONNECT_SECONDS
 from action_energy.transport import AsyncTransport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncScoreStream:
@@ -49,7 +53,7 @@ class AsyncScoreStream:
         mask: Optional[ArrayLike] = None,
         supersede: bool = True,
         timeout: Optional[float] = None,
-        **options: Any,
+        **options: Unpack[ScoreOptions],
     ) -> int:
         """See `ScoreStream.submit`."""
         handle = getattr(hidden, "handle", None)

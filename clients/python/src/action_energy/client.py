@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Collection, List, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, TypeVar, Union
 
 from action_energy import results
 from action_energy.arrays import ArrayLike
-from action_energy.contexts import ContextHandle
+from action_energy.contexts import ContextHandle, ContextLike
 from action_energy.drive import drive
 from action_energy.errors import DeadlineExceeded, EnergyError, Unavailable
 from action_energy.model import ModelInfo
 from action_energy.operations import Operations
+from action_energy.options import ContextOptions, MatrixOptions, OutcomeOptions, RankOptions, SelectOptions
 from action_energy.plans import Plan
 from action_energy.stream import ScoreStream
 from action_energy.target import TLS, Target, Token
 from action_energy.transport import GrpcTransport, Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 
@@ -49,157 +53,54 @@ class EnergyClient:
         self._transport = transport or GrpcTransport(Target(address, tls, token, insecure_token))
 
     def rank(
-        self,
-        hidden: Union[ArrayLike, Context],
-        candidates: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        baseline: Optional[int] = None,
-        tau: Optional[float] = None,
-        pool: Any = None,
-        score: str = "readout",
-        top_k: int = 0,
-        per_step: bool = False,
-        logits: bool = False,
-        raw: bool = False,
-        episode_step: Optional[float] = None,
-        executed: Optional[int] = None,
-        expert: Optional[int] = None,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
+        self, hidden: Union[ArrayLike, Context], candidates: ArrayLike, **options: Unpack[RankOptions]
     ) -> results.Ranking:
-        """Energies and ranking of candidate chunks in one context.
+        """Energies and ranking of candidate chunks in one context. Options: `action_energy.options.RankOptions`.
 
         `hidden`: [S, D] or [1, S, D] (a global_context model: [D] or [1, D]), float32, float16 or bfloat16; NumPy, PyTorch,
-        JAX. Or a `context(...)`. `candidates`: [N, H, A], or [H, A] for one, in the units of the model's card. `mask`: [S]
-        or [1, S], True where a token is ignored; those are not sent. `baseline`: index of the policy's own candidate.
-        `pool`: `mean`, `sum`, `first`, `weighted`, or step weights [H]. `score`: `readout`, `logit` or, of a calibration with a
-        density, `corrected`. `raw`: leave the calibration out. `executed`, `expert`: which candidate that is, for the
-        server's live quality figures.
+        JAX. Or a `context(...)`. `candidates`: [N, H, A], or [H, A] for one, in the units of the model's card.
         """
-        return self._run(
-            self._operations.rank(
-                _handle(hidden),
-                candidates,
-                mask,
-                model,
-                deadline,
-                baseline=baseline,
-                tau=tau,
-                pool=pool,
-                score=score,
-                top_k=top_k,
-                per_step=per_step,
-                logits=logits,
-                raw=raw,
-                episode_step=episode_step,
-                executed=executed,
-                expert=expert,
-            )
-        )
+        return self._run(self._operations.rank(_handle(hidden), candidates, **options))
 
     def select(
-        self,
-        hidden: Union[ArrayLike, Context],
-        candidates: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        baseline: int = 0,
-        rule: str = "auto",
-        score: Optional[str] = None,
-        ungated: bool = False,
-        episode_step: Optional[float] = None,
-        episode: Optional[int] = None,
-        task: Optional[int] = None,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
+        self, hidden: Union[ArrayLike, Context], candidates: ArrayLike, **options: Unpack[SelectOptions]
     ) -> results.Selection:
-        """The chunk to execute: what a policy server calls once a tick.
+        """The chunk to execute: what a policy server calls once a tick. Arrays as in `rank`; options:
+        `action_energy.options.SelectOptions`.
 
-        `rule`: `auto`, `energy`, `energy_mean`, `consensus`, `consensus_mean` or `consensus_of_best`
-        (proto/action_energy/v1/selection.proto says what each does). Whatever goes wrong (no server, overload, deadline, a
-        revoked token, bad hidden states), the baseline comes back, marked: `is_baseline`, `fallback`, `error`. Raises only
-        for arguments that no data can make right: candidates that are no chunks, an index or a name that does not exist.
+        Whatever goes wrong (no server, overload, deadline, a revoked token, bad hidden states), the baseline comes back,
+        marked: `is_baseline`, `fallback`, `error`. Raises only for arguments that no data can make right: candidates that
+        are no chunks, an index or a name that does not exist.
         """
-        return self._run(
-            self._operations.select(
-                _handle(hidden),
-                candidates,
-                mask,
-                model,
-                deadline,
-                baseline=baseline,
-                rule=rule,
-                score=score,
-                ungated=ungated,
-                episode_step=episode_step,
-                episode=episode,
-                task=task,
-            )
-        )
+        return self._run(self._operations.select(_handle(hidden), candidates, **options))
 
     def matrix(
         self,
         contexts: Sequence[Union[ArrayLike, Context]],
         chunks: ArrayLike,
-        *,
-        masks: Optional[Sequence[Optional[ArrayLike]]] = None,
-        tau: Optional[float] = None,
-        pool: Any = None,
-        score: str = "readout",
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
+        **options: Unpack[MatrixOptions],
     ) -> results.Matrix:
-        """Every context by every chunk [M, H, A]; with B = M >= 2 the swap InfoNCE loss and accuracy too."""
-        return self._run(
-            self._operations.matrix(
-                [_handle(context) for context in contexts], chunks, masks, model, deadline, tau, pool, score
-            )
-        )
+        """Every context by every chunk [M, H, A]; with B = M >= 2 the swap InfoNCE loss and accuracy too. Options:
+        `action_energy.options.MatrixOptions`."""
+        handles = [_handle(context) for context in contexts]
+        return self._run(self._operations.matrix(handles, chunks, **options))
 
-    def context(
-        self,
-        hidden: ArrayLike,
-        *,
-        mask: Optional[ArrayLike] = None,
-        lease: float = 0.0,
-        model: Optional[str] = None,
-        deadline: Optional[float] = None,
-    ) -> Context:
+    def context(self, hidden: ArrayLike, **options: Unpack[ContextOptions]) -> Context:
         """A context that the server keeps, for several `rank`s and `select`s on one frame: sent with its first use, again by
-        itself whenever the server has lost it, and dropped at the end of a `with` block. `lease`: seconds after its last
-        use; 0: the server's default."""
-        handle = self._run(self._operations.open_context(hidden, mask, model, lease, deadline))
-        return Context(self, handle)
+        itself whenever the server has lost it, and dropped at the end of a `with` block. Options:
+        `action_energy.options.ContextOptions`."""
+        return Context(self, self._run(self._operations.open_context(hidden, **options)))
 
     def stream(self, *, model: Optional[str] = None) -> ScoreStream:
         """A stream for a control loop: `submit(...)`, `latest()`."""
         return ScoreStream(self._operations, self._transport, model)
 
     def report_outcome(
-        self,
-        decision: Union[str, results.Selection],
-        *,
-        success: Optional[bool] = None,
-        cost: Optional[float] = None,
-        executed: Optional[int] = None,
-        baseline_cost: Optional[float] = None,
-        whole_episode: bool = False,
-        deadline: Optional[float] = None,
+        self, decision: Union[str, results.Selection], **options: Unpack[OutcomeOptions]
     ) -> results.OutcomeReport:
-        """How what was executed went: `success`, or `cost` from 0 (good) to 1. `executed`: another candidate than the chosen.
-        `whole_episode`: the outcome of all decisions of that episode."""
-        return self._run(
-            self._operations.report_outcome(
-                decision,
-                success=success,
-                cost=cost,
-                executed=executed,
-                baseline_cost=baseline_cost,
-                whole_episode=whole_episode,
-                deadline=deadline,
-            )
-        )
+        """How what was executed went: `success`, or `cost` from 0 (good) to 1. Options:
+        `action_energy.options.OutcomeOptions`."""
+        return self._run(self._operations.report_outcome(decision, **options))
 
     def health(self, model: Optional[str] = None, *, deadline: Optional[float] = None) -> str:
         """`SERVING`, `NOT_SERVING` or `UNKNOWN`; of the server, or of one model."""
@@ -255,11 +156,11 @@ class Context:
         """On the server; None while it is not known to be kept."""
         return self.handle.id
 
-    def rank(self, candidates: ArrayLike, **options: Any) -> results.Ranking:
+    def rank(self, candidates: ArrayLike, **options: Unpack[RankOptions]) -> results.Ranking:
         """`EnergyClient.rank` in this context."""
         return self._client.rank(self, candidates, **options)
 
-    def select(self, candidates: ArrayLike, **options: Any) -> results.Selection:
+    def select(self, candidates: ArrayLike, **options: Unpack[SelectOptions]) -> results.Selection:
         """`EnergyClient.select` in this context."""
         return self._client.select(self, candidates, **options)
 
@@ -277,5 +178,5 @@ class Context:
             pass  # its lease ends anyway
 
 
-def _handle(hidden: Union[ArrayLike, Context]) -> Any:
+def _handle(hidden: Union[ArrayLike, Context]) -> ContextLike:
     return hidden.handle if isinstance(hidden, Context) else hidden

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Collection, Dict, List, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Collection, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from action_energy.contexts import ContextHandle, ContextLike, Sender
 from action_energy.errors import EnergyError, InternalError, InvalidInput, NotFound
 from action_energy.known_models import KnownModels
 from action_energy.model import ModelInfo, model_info
+from action_energy.options import Pool, ScoreOptions
 from action_energy.plans import Deadline, Plan, Retries, retried
 from action_energy.requests import (
     RULES,
@@ -33,8 +34,9 @@ from action_energy.requests import (
     score_options,
 )
 
-T = TypeVar("T")
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 log = logging.getLogger("action_energy")
 
 _ENERGY = "/action_energy.v1.EnergyService/"
@@ -89,10 +91,11 @@ class Operations:
         self,
         hidden: ContextLike,
         candidates: ArrayLike,
-        mask: Optional[ArrayLike],
-        model: Optional[str],
-        deadline: Optional[float],
-        **options: Any,
+        *,
+        mask: Optional[ArrayLike] = None,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+        **options: Unpack[ScoreOptions],
     ) -> Plan[results.Ranking]:
         until = self.until(deadline)
         name = hidden.model if isinstance(hidden, ContextHandle) else self.name_of(model)
@@ -110,7 +113,7 @@ class Operations:
         )
         return results.ranking(answer)
 
-    def score_request(self, candidates: ArrayLike, info: ModelInfo, options: Dict[str, Any]) -> ScoreRequest:
+    def score_request(self, candidates: ArrayLike, info: ModelInfo, options: ScoreOptions) -> ScoreRequest:
         given = candidates_input(candidates, info, self.unchecked)
         self._watch_units(given, info)
         return ScoreRequest(given, score_options(given.wire.shape[0], **options))
@@ -119,17 +122,17 @@ class Operations:
         self,
         hidden: ContextLike,
         candidates: ArrayLike,
-        mask: Optional[ArrayLike],
-        model: Optional[str],
-        deadline: Optional[float],
         *,
-        baseline: int,
-        rule: str,
-        score: Optional[str],
-        ungated: bool,
-        episode_step: Optional[float],
-        episode: Optional[int],
-        task: Optional[int],
+        mask: Optional[ArrayLike] = None,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+        baseline: int = 0,
+        rule: str = "auto",
+        score: Optional[str] = None,
+        ungated: bool = False,
+        episode_step: Optional[float] = None,
+        episode: Optional[int] = None,
+        task: Optional[int] = None,
     ) -> Plan[results.Selection]:
         """Errors: `InvalidInput` for what no data can make right: no chunks, no such candidate, rule or score."""
         given = candidates_input(candidates, None)
@@ -176,12 +179,13 @@ class Operations:
         self,
         contexts: Sequence[ContextLike],
         chunks: ArrayLike,
-        masks: Optional[Sequence[Optional[ArrayLike]]],
-        model: Optional[str],
-        deadline: Optional[float],
-        tau: Optional[float],
-        pool: Any,
-        score: str,
+        *,
+        masks: Optional[Sequence[Optional[ArrayLike]]] = None,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
+        tau: Optional[float] = None,
+        pool: Pool = None,
+        score: str = "readout",
     ) -> Plan[results.Matrix]:
         until = self.until(deadline)
         check_choice(score, tuple(SCORES), "score")
@@ -224,12 +228,12 @@ class Operations:
         self,
         decision: Union[str, results.Selection],
         *,
-        success: Optional[bool],
-        cost: Optional[float],
-        executed: Optional[int],
-        baseline_cost: Optional[float],
-        whole_episode: bool,
-        deadline: Optional[float],
+        success: Optional[bool] = None,
+        cost: Optional[float] = None,
+        executed: Optional[int] = None,
+        baseline_cost: Optional[float] = None,
+        whole_episode: bool = False,
+        deadline: Optional[float] = None,
     ) -> Plan[results.OutcomeReport]:
         request_id = decision if isinstance(decision, str) else decision.request_id
         if not request_id:
@@ -266,10 +270,11 @@ class Operations:
     def open_context(
         self,
         hidden: ArrayLike,
-        mask: Optional[ArrayLike],
-        model: Optional[str],
-        lease: float,
-        deadline: Optional[float],
+        *,
+        mask: Optional[ArrayLike] = None,
+        lease: float = 0.0,
+        model: Optional[str] = None,
+        deadline: Optional[float] = None,
     ) -> Plan[ContextHandle]:
         """Checks it; it is sent with its first use."""
         name = self.name_of(model)

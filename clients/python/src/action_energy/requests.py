@@ -25,6 +25,7 @@ from action_energy.checks import (
 )
 from action_energy.errors import InvalidInput, found_of
 from action_energy.model import ModelInfo
+from action_energy.options import Pool
 
 Part = Union[bytes, memoryview]
 
@@ -142,7 +143,7 @@ def candidates_input(
     return CandidatesInput(wire, given)
 
 
-def pool_message(pool: Union[str, Sequence[float], energy_pb2.Pool, None]) -> Optional[energy_pb2.Pool]:
+def pool_message(pool: Pool) -> Optional[energy_pb2.Pool]:
     """`mean`, `sum`, `first`, `weighted`, step weights [H], or a Pool message (discount, windowed_max)."""
     if pool is None or isinstance(pool, energy_pb2.Pool):
         return pool
@@ -180,7 +181,7 @@ def score_options(
     *,
     baseline: Optional[int] = None,
     tau: Optional[float] = None,
-    pool: Union[str, Sequence[float], energy_pb2.Pool, None] = None,
+    pool: Pool = None,
     score: str = "readout",
     top_k: int = 0,
     per_step: bool = False,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import threading
 import time
-from typing import Any, Callable, Iterator, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional
 
 from action_energy.answers import Answers, StreamAnswer
 from action_energy.arrays import ArrayLike
 from action_energy.drive import drive
 from action_energy.errors import EnergyError, InternalError, Unavailable
 from action_energy.operations import SCORE_STREAM, Operations
+from action_energy.options import ScoreOptions
 from action_energy.requests import context_input
 from action_energy.transport import Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 RECONNECT_SECONDS = 0.2
 
@@ -42,7 +46,7 @@ class ScoreStream:
         mask: Optional[ArrayLike] = None,
         supersede: bool = True,
         timeout: Optional[float] = None,
-        **options: Any,
+        **options: Unpack[ScoreOptions],
     ) -> int:
         """Sends a request and returns its id. `hidden`: an array, or a context of this client; `options`: those of `rank`.
 

@@ -1,0 +1,97 @@
+"""The options of the calls, one place for the blocking and the asyncio client: names, types and what they mean. None and an
+absent option are the same."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence, TypedDict, Union
+
+from action_energy._proto import energy_pb2
+from action_energy.arrays import ArrayLike
+
+Pool = Union[str, Sequence[float], energy_pb2.Pool, None]
+"""`mean`, `sum`, `first`, `weighted`, step weights [H], or the proto's message."""
+
+
+class CallOptions(TypedDict, total=False):
+    model: Optional[str]
+    """Another model than the client's."""
+    deadline: Optional[float]
+    """Seconds of this call, all attempts together."""
+
+
+class ScoreOptions(TypedDict, total=False):
+    baseline: Optional[int]
+    """Index of the policy's own candidate."""
+    tau: Optional[float]
+    """Temperature of the probabilities, in place of the calibration's or the card's."""
+    pool: Pool
+    score: str
+    """`readout` (default), `logit` or, of a calibration with a density, `corrected`."""
+    top_k: int
+    """Rank only so many; 0: all."""
+    per_step: bool
+    """Give `step_energies` back."""
+    logits: bool
+    """Give `logits` back."""
+    raw: bool
+    """Leave the calibration out."""
+    episode_step: Optional[float]
+    """Compare with experts at this time of the episode."""
+    executed: Optional[int]
+    """Which candidate is executed, for the server's live quality figures."""
+    expert: Optional[int]
+    """Which candidate is an expert's, for the same."""
+
+
+class RankOptions(ScoreOptions, CallOptions, total=False):
+    mask: Optional[ArrayLike]
+    """[S] or [1, S], True where a token is ignored; those are not sent."""
+
+
+class SelectOptions(CallOptions, total=False):
+    mask: Optional[ArrayLike]
+    """[S] or [1, S], True where a token is ignored; those are not sent."""
+    baseline: int
+    """Index of the policy's own candidate (default: 0)."""
+    rule: str
+    """`auto` (default), `energy`, `energy_mean`, `consensus`, `consensus_mean` or `consensus_of_best`;
+    proto/action_energy/v1/selection.proto says what each does."""
+    score: Optional[str]
+    """As in `ScoreOptions`; absent: the calibration's, else the readout."""
+    ungated: bool
+    """Apply the rule even where the calibration's gate would not. Nothing then bounds the harm."""
+    episode_step: Optional[float]
+    episode: Optional[int]
+    """Id, for `report_outcome(..., whole_episode=True)` and the control arm."""
+    task: Optional[int]
+
+
+class MatrixOptions(CallOptions, total=False):
+    masks: Optional[Sequence[Optional[ArrayLike]]]
+    """A mask or None for each context."""
+    tau: Optional[float]
+    pool: Pool
+    score: str
+    """`readout` (default) or `logit`."""
+
+
+class ContextOptions(CallOptions, total=False):
+    mask: Optional[ArrayLike]
+    """[S] or [1, S], True where a token is ignored; those are not sent."""
+    lease: float
+    """Seconds that the server keeps it after its last use; 0: the server's default."""
+
+
+class OutcomeOptions(TypedDict, total=False):
+    """`success` or `cost`, one of them."""
+
+    success: Optional[bool]
+    cost: Optional[float]
+    """From 0 (good) to 1."""
+    executed: Optional[int]
+    """Another candidate than the chosen one was executed."""
+    baseline_cost: Optional[float]
+    """What the baseline came to from the same state, where that is known."""
+    whole_episode: bool
+    """The outcome of all decisions of that episode."""
+    deadline: Optional[float]
