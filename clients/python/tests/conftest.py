@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy, for safetensors
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
+from action_energy import EnergyClient
+from action_energy.testing import FakeServer
 
 ROOT = Path(__file__).resolve().parents[3]
 os.environ.setdefault("ACTION_ENERGY_SERVER", str(ROOT / "dist" / "src" / "cli" / "main.js"))
@@ -41,3 +44,14 @@ def bundles(tmp_path: Path) -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def fake() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def client(fake: FakeServer) -> Iterator[EnergyClient]:
+    with EnergyClient(transport=fake, deadline=5.0) as client:
+        yield client

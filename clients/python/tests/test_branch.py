@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Dict
 
 import numpy as np
 import pytest
+from branch_world import H, Line, make_line, make_stumbler, make_walker
 from safetensors.numpy import load_file
 
 from action_energy import InvalidInput
 from action_energy.branch import EpisodeReport, branch
-
-sys.path.insert(0, str(Path(__file__).parent))
-from branch_world import H, Line, make_line, make_stumbler, make_walker
 
 OPTIONS = {"candidates": 5, "states": 3, "seed": 4}
 

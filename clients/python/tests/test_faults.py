@@ -25,17 +25,17 @@ QUIET = ["--quality-share", "0"]
 class Loop:
     """A control loop in a thread: selects as fast as it can and keeps everything that it was given."""
 
-    def __init__(self, client: EnergyClient, example: Example, **options: Any) -> None:
+    def __init__(self, client: EnergyClient, example: Example, *, kept: bool = False, **options: Any) -> None:
+        """`kept`: all selections in one context that the server keeps."""
+        hidden, mask = example["hidden"][0], example["pad_mask"][0]
+        seen: Dict[str, Any] = (
+            {"hidden": client.context(hidden, mask=mask)} if kept else {"hidden": hidden, "mask": mask}
+        )
         self.selections: List[Selection] = []
         self.raised: List[BaseException] = []
         self._ended = threading.Event()
         self._select: Callable[[], Selection] = lambda: client.select(
-            example["hidden"][0],
-            example["candidates"][0],
-            mask=example["pad_mask"][0],
-            rule="energy",
-            ungated=True,
-            **options,
+            candidates=example["candidates"][0], rule="energy", ungated=True, **seen, **options
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._baseline = example["candidates"][0][0]
@@ -78,10 +78,12 @@ def scored(selection: Selection) -> bool:
     return selection.error is None and not selection.is_baseline
 
 
-def test_a_server_that_is_restarted(example: Example) -> None:
+@pytest.mark.parametrize("kept", [False, True], ids=["inline", "kept"])
+def test_a_server_that_is_restarted(example: Example, kept: bool) -> None:
+    """It comes back without the contexts that it kept."""
     server = start_server(flags=QUIET)
     try:
-        with EnergyClient(server.address, deadline=0.5) as client, Loop(client, example) as loop:
+        with EnergyClient(server.address, deadline=0.5) as client, Loop(client, example, kept=kept) as loop:
             loop.wait(scored, "scored")
             server.kill()
             loop.wait(lambda s: isinstance(s.error, Unavailable), "unavailable")
