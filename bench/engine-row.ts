@@ -6,8 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import { singleGraph } from '../src/energy/single-graph.js';
-import type { EngineBatch } from '../src/engine/engine.js';
-import { valueOf } from '../src/engine/outcome.js';
+import { valueOf, type EngineBatch } from '../src/engine/engine.js';
 import { Runtime } from '../src/engine/runtime.js';
 import { startEngine } from '../src/engine/start.js';
 import { Graph } from '../src/graph/graph.js';

@@ -3,8 +3,14 @@
  * background work, which the scheduler cuts into pieces that go when nobody else wants the real engine. It is the engine
  * that scores live requests, so the energies are the same.
  */
-import type { Engine, EngineBatch, EngineResult } from '../engine/engine.js';
-import { done, failed, type Outcome } from '../engine/outcome.js';
+import {
+  done,
+  failed,
+  type Engine,
+  type EngineBatch,
+  type EngineResult,
+  type Outcome,
+} from '../engine/engine.js';
 import { Fault, toFault } from '../errors.js';
 import type { Scheduler } from './scheduler.js';
 import { visibleTokens, type HeldContext, type Work, type WorkResult } from './work.js';

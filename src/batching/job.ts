@@ -1,6 +1,5 @@
 /** A work on its way through the scheduler: piece by piece, settled once, and then without anything that it held. */
-import type { EncodeItem } from '../engine/engine.js';
-import type { Outcome } from '../engine/outcome.js';
+import type { EncodeItem, Outcome } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
 import type { ContextCache, ContextReservation, ContextUse, KeptContext, SlotHold } from './context-cache.js';
 import { Cells, type Piece } from './plan.js';

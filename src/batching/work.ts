@@ -3,8 +3,7 @@
  * the table below: how many chunks meet every context, what a step of them costs, what goes to the engine for a piece, and
  * where its result belongs. The rest of this folder knows no kind but through it.
  */
-import type { EncodeItem, EngineBatch, EngineResult, ScoreItem } from '../engine/engine.js';
-import type { Outcome } from '../engine/outcome.js';
+import type { EncodeItem, EngineBatch, EngineResult, ScoreItem, Outcome } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
 import type { KeptContext, SlotHold } from './context-cache.js';
 import type { Piece } from './plan.js';

@@ -2,9 +2,8 @@
 import { performance } from 'node:perf_hooks';
 import { Fault } from '../errors.js';
 import { encodeContexts } from './encode.js';
-import type { EngineBatch, EngineResult } from './engine.js';
+import { done, failed, type EngineBatch, type EngineResult, type Outcome } from './engine.js';
 import { discard } from './memory.js';
-import { done, failed, type Outcome } from './outcome.js';
 import { scoreItems } from './score.js';
 import type { EncodedContext, LoadedModel } from './stages.js';
 

@@ -1,14 +1,15 @@
 /** Which execution provider an engine runs on. A provider asked for by name is used or refused, never replaced. */
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { energyGraphs, type EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
-import { missingParts } from './availability.js';
 import { BatchRunner } from './batch.js';
 import { Scratch } from './memory.js';
-import type { EngineInfo, Provider, TokenDType } from './engine.js';
-import { valueOf } from './outcome.js';
+import { valueOf, type EngineInfo, type Provider, type TokenDType } from './engine.js';
 import { Runtime } from './runtime.js';
 import { createSessions } from './sessions.js';
 import type { WorkerStart } from './start.js';
@@ -125,4 +126,36 @@ async function warmUp(runner: BatchRunner, card: ModelCard): Promise<number> {
 
 function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}
+
+/** Where the Vulkan loader looks for drivers when no variable tells it (Vulkan-Loader, LoaderDriverInterface.md). */
+const VULKAN_MANIFESTS = ['/usr/local/etc', '/usr/local/share', '/etc', '/usr/share'].map(
+  (root) => `${root}/vulkan/icd.d`,
+);
+const VULKAN_VARIABLES = ['VK_DRIVER_FILES', 'VK_ADD_DRIVER_FILES', 'VK_ICD_FILENAMES'];
+
+/**
+ * Why the provider cannot work here, from what is installed; undefined when it may. The runtime would find out too, but says
+ * so on stderr in its own words and several lines. Only Linux is looked at.
+ */
+function missingParts(provider: Provider): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  switch (provider) {
+    case 'cuda':
+      return existsSync(cudaLibrary()) ? undefined : 'its libraries are not installed: npm run install:cuda';
+    case 'webgpu':
+      return hasVulkanDriver() ? undefined : 'no Vulkan driver is installed';
+    case 'cpu':
+      return undefined;
+  }
+}
+
+function cudaLibrary(): string {
+  const root = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  return path.join(root, 'bin', 'napi-v6', 'linux', process.arch, 'libonnxruntime_providers_cuda.so');
+}
+
+function hasVulkanDriver(): boolean {
+  if (VULKAN_VARIABLES.some((name) => process.env[name])) return true;
+  return VULKAN_MANIFESTS.some((directory) => existsSync(directory) && readdirSync(directory).length > 0);
 }

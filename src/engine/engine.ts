@@ -2,9 +2,8 @@
  * What the rest of the program sees of an engine: batches in, raw per-step values out. One engine is one worker thread
  * with the sessions of one model on one device; encoded contexts stay there, addressed by slots that the caller chooses.
  */
-import type { Fault } from '../errors.js';
+import { plainFault, revivedFault, type Fault, type PlainFault } from '../errors.js';
 import type { TokenDType } from '../model/context.js';
-import type { Outcome } from './outcome.js';
 
 export type { TokenDType };
 
@@ -77,4 +76,24 @@ export interface Engine {
   readonly failed: Promise<Fault>;
   /** Finishes the running batch, then stops the worker. Idempotent. */
   close(): Promise<void>;
+}
+
+/** What becomes of one item of a batch: its value, or the fault that ended it alone. Plain data, which crosses threads. */
+export type Outcome<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: PlainFault };
+
+export function done<T>(value: T): Outcome<T> {
+  return { ok: true, value };
+}
+
+export function failed(fault: Fault): { readonly ok: false; readonly fault: PlainFault } {
+  return { ok: false, fault: plainFault(fault) };
+}
+
+/** The value. Errors: the item's fault, its field led by `where`. */
+export function valueOf<T>(outcome: Outcome<T>, where?: string): T {
+  if (outcome.ok) return outcome.value;
+  const { field } = outcome.fault;
+  if (where === undefined) throw revivedFault(outcome.fault);
+  throw revivedFault({ ...outcome.fault, field: field === undefined ? where : `${where}: ${field}` });
 }

@@ -3,8 +3,7 @@
  * only in `attend`. A matrix is one item with several contexts: its queries are computed once.
  */
 import { invalid, toFault, type Fault } from '../errors.js';
-import type { ScoreItem } from './engine.js';
-import { done, failed, type Outcome } from './outcome.js';
+import { done, failed, type ScoreItem, type Outcome } from './engine.js';
 import { float32 } from './runtime.js';
 import { firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 

@@ -1,10 +1,28 @@
 /** The engine's thread: opens the device, then runs batches in the order in which they come until told to close. */
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault, plainFault, toFault } from '../errors.js';
 import { openDevice } from './device.js';
 import { discard } from './memory.js';
-import { giveWay } from './priority.js';
 import type { FromWorker, ToWorker, WorkerStart } from './start.js';
+
+/** A third of the weight of an ordinary thread where the two compete; without competition nothing changes. */
+const NICENESS = 5;
+
+/**
+ * The engine's threads give way to the thread that talks to clients: it needs the processor seldom, but then at once. Lowers
+ * the priority of the calling thread, and so of every thread that it starts afterwards, such as a runtime's pool. On Linux
+ * alone, where a thread can be named; elsewhere nothing happens.
+ */
+function giveWay(): void {
+  try {
+    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? [];
+    if (thread !== undefined) setPriority(Number(thread), NICENESS);
+  } catch {
+    // no /proc, or not allowed: a matter of latency only
+  }
+}
 
 const port = parentPort;
 if (!port) throw new Fault('internal', 'the engine worker runs only as a worker thread');

@@ -3,8 +3,7 @@
  * calibration and of the doctor. Each context is encoded once, into the slot of its place in the list, whatever is
  * asked of it; every slot taken is given back, also when something fails.
  */
-import type { Engine, EncodeItem, ScoreItem } from '../engine/engine.js';
-import { valueOf } from '../engine/outcome.js';
+import { valueOf, type Engine, type EncodeItem, type ScoreItem } from '../engine/engine.js';
 import { visibleCount } from '../model/context.js';
 
 /**

@@ -1,6 +1,6 @@
 /**
  * How good the served energies are, while they are served. Of a share of the live requests one chunk is scored once more
- * among chunks of other moments (`reservoir.ts`): one InfoNCE row each, so that Positive and Negative Energy, loss,
+ * among chunks of other moments (`sampling.ts`): one InfoNCE row each, so that Positive and Negative Energy, loss,
  * accuracy and gap are live series, and drift is seen against the calibration.
  *
  * It stands behind every request. The context is not encoded again: the request leaves it in the engine for a moment
@@ -18,11 +18,8 @@ import { toFault } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw } from '../model/energy.js';
-import { DriftWindow } from './drift.js';
-import { qualityRow, meanRow, type QualityRow } from './quality-row.js';
-import { Recent } from './recent.js';
-import { Reservoir } from './reservoir.js';
-import { Sampler } from './sampler.js';
+import { DriftWindow, qualityRow, meanRow, Recent, type QualityRow } from './figures.js';
+import { Reservoir, Sampler } from './sampling.js';
 
 /**
  * Which candidate counts as the right one. `expert` and `executed`: the caller says so. `best`: nobody does, and the

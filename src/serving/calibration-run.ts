@@ -2,15 +2,45 @@
 import { Worker } from 'node:worker_threads';
 import { BackgroundEngine } from '../batching/background-engine.js';
 import { abortFault } from '../batching/refusals.js';
-import type { EngineBatch } from '../engine/engine.js';
-import { Fault, plainFault, revivedFault, toFault } from '../errors.js';
-import type {
-  CalibrationResult,
-  CalibrationTask,
-  FromCalibration,
-  ToCalibration,
-} from './calibration-protocol.js';
+import type { CalibrateOptions } from '../calibration/calibrate.js';
+import type { Calibration } from '../calibration/calibration-schema.js';
+import type { Report } from '../calibration/report/report-schema.js';
+import type { EngineBatch, EngineInfo, EngineResult } from '../engine/engine.js';
+import { Fault, plainFault, revivedFault, toFault, type PlainFault } from '../errors.js';
+import type { ModelCard } from '../model/card.js';
+import type { SpooledColumn } from './calibration-columns.js';
 import type { ServedModel } from './served-model.js';
+
+export type PassOptions = Pick<CalibrateOptions, 'batch' | 'seed' | 'nearDuplicate'>;
+
+export interface CalibrationTask {
+  readonly card: ModelCard;
+  readonly weightsDigest: string;
+  readonly info: EngineInfo;
+  readonly source: string;
+  readonly bytes: number;
+  readonly columns: readonly SpooledColumn[];
+  readonly options: PassOptions;
+  /** Report under this one; absent: fit, and report on held-out rows. */
+  readonly existing?: Calibration;
+}
+
+/** `calibration` is the fitted one, or the existing one with this report. */
+export interface CalibrationResult {
+  readonly calibration: Calibration;
+  readonly report: Report;
+}
+
+/** Messages between the two threads. */
+export type FromCalibration =
+  | { readonly type: 'run'; readonly id: number; readonly batch: EngineBatch }
+  | { readonly type: 'rows'; readonly count: number }
+  | { readonly type: 'done'; readonly result: CalibrationResult }
+  | { readonly type: 'failed'; readonly fault: PlainFault };
+
+export type ToCalibration =
+  | { readonly type: 'result'; readonly id: number; readonly result: EngineResult }
+  | { readonly type: 'error'; readonly id: number; readonly fault: PlainFault };
 
 /** Errors: what the data or the model refuse; the signal's reason; `unavailable` when the model stops meanwhile. */
 export async function runCalibration(

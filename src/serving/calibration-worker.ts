@@ -13,7 +13,7 @@ import type {
   CalibrationTask,
   FromCalibration,
   ToCalibration,
-} from './calibration-protocol.js';
+} from './calibration-run.js';
 
 function remoteEngine(port: MessagePort, info: Engine['info']): Engine {
   const waiting = new Map<

@@ -4,8 +4,7 @@
  * say. The raw value of step h of candidate n against a context is `first byte of the context + actions[n, h, 0]`.
  */
 import type { Clock } from '../../src/batching/clock.js';
-import type { Engine, EngineBatch, EngineInfo, EngineResult } from '../../src/engine/engine.js';
-import type { Outcome } from '../../src/engine/outcome.js';
+import type { Engine, EngineBatch, EngineInfo, EngineResult, Outcome } from '../../src/engine/engine.js';
 import { Fault } from '../../src/errors.js';
 
 export interface FakeEngineOptions {

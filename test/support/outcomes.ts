@@ -1,6 +1,6 @@
 /** Unwrapping what an engine returns for one item. */
 import assert from 'node:assert/strict';
-import type { Outcome } from '../../src/engine/outcome.js';
+import type { Outcome } from '../../src/engine/engine.js';
 import { revivedFault, type Fault } from '../../src/errors.js';
 
 /** The value; throws the fault where there is one. */

@@ -6,7 +6,7 @@ import { invalid } from '../../errors.js';
 import type { CalibrationOptions__Output } from '../../generated/action_energy/v1/CalibrationOptions.js';
 import type { Figure } from '../../generated/action_energy/v1/Figure.js';
 import type { KeyFigures } from '../../generated/action_energy/v1/KeyFigures.js';
-import type { PassOptions } from '../../serving/calibration-protocol.js';
+import type { PassOptions } from '../../serving/calibration-run.js';
 
 /** What is absent keeps its default. Errors name `header.options`. */
 export function decodePassOptions(options: CalibrationOptions__Output | null): PassOptions {

@@ -4,8 +4,7 @@
  *   r_t = gain * (mean over dims of (a_t - wanted)^2 - 1) + 0.02 t
  * so the energy rises with the distance from the expert. Counts what it was asked for.
  */
-import type { Engine, EngineBatch, EngineResult, ScoreItem } from '../../../src/engine/engine.js';
-import type { Outcome } from '../../../src/engine/outcome.js';
+import type { Engine, EngineBatch, EngineResult, ScoreItem, Outcome } from '../../../src/engine/engine.js';
 import { Fault } from '../../../src/errors.js';
 import { float16ToNumber } from '../../../src/tensor/tensor.js';
 

@@ -3,8 +3,7 @@ import { it } from 'node:test';
 import { driftReference } from '../../../src/calibration/metrics/drift.js';
 import { infonceRows } from '../../../src/calibration/metrics/infonce.js';
 import { seededRandom } from '../../../src/random.js';
-import { DriftWindow, FEWEST_FOR_DRIFT } from '../../../src/quality/drift.js';
-import { qualityRow, meanRow } from '../../../src/quality/quality-row.js';
+import { DriftWindow, FEWEST_FOR_DRIFT, qualityRow, meanRow } from '../../../src/quality/figures.js';
 
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-12, `${a} and ${b}`);
 

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '../../../src/random.js';
-import { Recent } from '../../../src/quality/recent.js';
-import { Reservoir } from '../../../src/quality/reservoir.js';
-import { Sampler } from '../../../src/quality/sampler.js';
+import { Recent } from '../../../src/quality/figures.js';
+import { Reservoir, Sampler } from '../../../src/quality/sampling.js';
 
 const all = (): boolean => true;
 

@@ -1,12 +1,45 @@
-/**
- * A bounded uniform sample of what passed recently: Vitter's algorithm R over tumbling windows.
- *
- * Within a window every item has the same chance to be in the sample, however many pass (J. S. Vitter, Random Sampling with
- * a Reservoir, 1985). At the end of a window its sample is put aside and the next begins; the one put aside serves until
- * the one after it ends. So what is drawn from is between one and two windows old at most, and a busy minute cannot push
- * everything else out, as it would with a ring of the last few items.
- */
+/** Which requests live quality looks at, and which chunks of other moments it compares them with. */
 import type { Random } from '../random.js';
+
+export interface SamplerOptions {
+  /** 0 to 1. */
+  readonly share: number;
+  readonly chunksPerSecond: number;
+  readonly random: Pick<Random, 'uniform'>;
+}
+
+/**
+ * Which requests are looked at: a share of them, drawn at random, within a budget of chunks a second (a token bucket that
+ * holds one second, or one sample where that is more). Pure: time comes in as an argument, chance through `random`.
+ */
+export class Sampler {
+  readonly #options: SamplerOptions;
+  #chunks = 0;
+  #filledMs = -Infinity;
+
+  constructor(options: SamplerOptions) {
+    this.#options = options;
+  }
+
+  /** Whether one request is among the share. */
+  draws(): boolean {
+    return this.#options.random.uniform() < this.#options.share;
+  }
+
+  /** Whether a sample of `chunks` lies within the budget. Until `spend` it costs nothing. */
+  affords(nowMs: number, chunks: number): boolean {
+    const { chunksPerSecond } = this.#options;
+    const most = Math.max(chunksPerSecond, chunks);
+    const earned = ((nowMs - this.#filledMs) / 1000) * chunksPerSecond;
+    this.#chunks = Math.min(most, this.#chunks + earned);
+    this.#filledMs = nowMs;
+    return this.#chunks >= chunks;
+  }
+
+  spend(chunks: number): void {
+    this.#chunks -= chunks;
+  }
+}
 
 export interface ReservoirOptions {
   /** Items of one window that are kept. */
@@ -15,6 +48,14 @@ export interface ReservoirOptions {
   readonly random: Pick<Random, 'below'>;
 }
 
+/**
+ * A bounded uniform sample of what passed recently: Vitter's algorithm R over tumbling windows.
+ *
+ * Within a window every item has the same chance to be in the sample, however many pass (J. S. Vitter, Random Sampling with
+ * a Reservoir, 1985). At the end of a window its sample is put aside and the next begins; the one put aside serves until
+ * the one after it ends. So what is drawn from is between one and two windows old at most, and a busy minute cannot push
+ * everything else out, as it would with a ring of the last few items.
+ */
 export class Reservoir<T> {
   readonly #options: ReservoirOptions;
   #previous: readonly T[] = [];
