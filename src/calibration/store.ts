@@ -2,9 +2,10 @@
  * Keeping a calibration in its bundle. Written to a file beside it, flushed and renamed: whoever reads, and whatever kills
  * the writer, finds the old calibration or the new one, whole. What a killed writer left behind the next one removes.
  */
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Fault, invalid } from '../errors.js';
+import { Fault, invalid, toFault } from '../errors.js';
+import { readWholeFile } from '../weights/file.js';
 import {
   CALIBRATION_FILE,
   CALIBRATION_FORMAT,
@@ -12,6 +13,8 @@ import {
   type Calibration,
 } from './calibration-schema.js';
 
+/** Of a million rows; those of a few thousand take some hundred kilobytes. */
+const MAX_CALIBRATION_BYTES = 128 * 1024 ** 2;
 /** What `CALIBRATION_FORMAT` is one of. */
 const FORMATS = /^action-energy\/calibration\/\d+$/;
 /** `.NAME.PID.tmp` beside the file NAME that it becomes. */
@@ -70,14 +73,14 @@ export async function loadCalibration(
   weightsDigest: string,
 ): Promise<Calibration | undefined> {
   const file = path.join(bundleDirectory, CALIBRATION_FILE);
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw invalid(file, 'cannot be read', { found: (cause as Error).message, cause });
+    bytes = await readWholeFile(file, { maxBytes: MAX_CALIBRATION_BYTES });
+  } catch (error) {
+    if (toFault(error).kind === 'not_found') return undefined;
+    throw error;
   }
-  const calibration = parseCalibration(text, file);
+  const calibration = parseCalibration(new TextDecoder().decode(bytes), file);
   if (calibration.model.weights_digest !== weightsDigest) {
     throw new Fault('precondition', "another model's calibration", {
       field: `${file}: model.weights_digest`,

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
+import { setLogger } from '@grpc/grpc-js';
 import { Command } from 'commander';
 import { pino, type Logger } from 'pino';
 import { addConfigOptions, configFlags } from '../config/flags.js';
@@ -16,10 +17,11 @@ import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import { serverCredentials } from '../grpc/transport/credentials.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import type { EngineStarter } from '../serving/served-model.js';
+import { unboundAddresses } from '../grpc/ports.js';
 import { startServer, type RunningServer } from '../grpc/server.js';
 import { TokenStore } from '../serving/token-store.js';
 
-/** Beyond the drain bound, for what does not stop by itself: the process then exits all the same. */
+/** Beyond the drain bound, for what does not stop by itself: the process is then killed (docs/limits.md). */
 const HARD_STOP_MS = 2_000;
 
 /**
@@ -55,7 +57,7 @@ export function serveCommand(): Command {
       '[bundles...]',
       'model bundles to serve, each by the name of its folder (--model NAME=FOLDER for another name)',
     )
-    .option('--check', 'check the settings and every file that they name, then exit')
+    .option('--check', 'check the settings, every file that they name and every address, then exit')
     .addHelpText('after', EXAMPLES);
   addConfigOptions(command);
   return command.action(async (bundles: string[]) => {
@@ -120,7 +122,7 @@ async function objectionToInt8({ directory, digest, card }: ModelBundle): Promis
   }
 }
 
-/** Everything that starting would read; all problems in one fault. */
+/** Everything that starting would read or bind; all problems in one fault. */
 async function checkFiles(config: Config): Promise<void> {
   const problems: string[] = [];
   const check = async (run: () => unknown): Promise<void> => {
@@ -141,6 +143,7 @@ async function checkFiles(config: Config): Promise<void> {
       problems.push(`models.default: found ${wanted}; wanted ${[...folders.keys()].join(', ')}`);
     }
   });
+  problems.push(...(await unboundAddresses(config)));
   if (problems.length > 0) {
     throw new Fault(
       'invalid',
@@ -152,6 +155,7 @@ async function checkFiles(config: Config): Promise<void> {
 /** Serves until a signal or a failed engine ends it; resolves never otherwise. */
 async function serve(config: Config, log: Logger): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
+  setLogger(grpcLogger(log));
   const server = await startServer(config, { log, startEngine: engineStarter(config.engine, log) });
   const stopping = new Stopping(server, log);
   process.on('SIGTERM', () => stopping.stop(config.lifecycle.drainMs, 0));
@@ -164,6 +168,12 @@ async function serve(config: Config, log: Logger): Promise<void> {
   await server.failed;
   // Callers that still wait have their answers; a supervisor starts the process again.
   if (!stopping.begun) stopping.stop(config.lifecycle.crashExitMs, 1);
+}
+
+/** What grpc-js would print beside our lines: what matters of it, ours say. */
+function grpcLogger(log: Logger): Partial<Console> {
+  const line = (...parts: unknown[]): void => log.debug({ library: 'grpc-js' }, parts.map(String).join(' '));
+  return { error: line, info: line, debug: line };
 }
 
 /** Closes the server and exits; at once when asked a second time, and when closing takes longer than it may. */
@@ -182,11 +192,11 @@ class Stopping {
   }
 
   stop(drainMs: number, exitCode: number): void {
-    if (this.#begun) process.exit(1);
+    if (this.#begun) endAtOnce();
     this.#begun = true;
     const hardStop = setTimeout(() => {
-      this.#log.error('not stopped in time');
-      process.exit(1);
+      this.#log.error({ drainMs }, 'not stopped in time: something hangs');
+      endAtOnce();
     }, drainMs + HARD_STOP_MS);
     void this.#server
       .close(drainMs)
@@ -200,4 +210,10 @@ class Stopping {
         process.exit(code);
       });
   }
+}
+
+/** Ends whatever hangs: an exit would wait for threads, one that reads a dead disk or an engine that computes for ever. */
+function endAtOnce(): never {
+  process.kill(process.pid, 'SIGKILL');
+  return process.abort(); // the first process of a container cannot be killed from inside
 }

@@ -1,5 +1,5 @@
 /** `action-energy train DATA... -o DIR`: a model from data, new or from another one, without Python. */
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { SingleBar } from 'cli-progress';
@@ -7,9 +7,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { openCalibrationData } from '../calibration/data/calibration-data.js';
 import { Runtime } from '../engine/runtime.js';
 import { Fault, invalid } from '../errors.js';
-import { loadBundle, saveBundle } from '../model/bundle.js';
+import { loadBundle, readCard, saveBundle } from '../model/bundle.js';
 import { CARD_FILE, type ModelCard } from '../model/card.js';
-import { parseCard } from '../model/card-checks.js';
 import { STEP_WEIGHTS } from '../model/parameters.js';
 import { learnedWeights } from '../model/energy.js';
 import type { Weights } from '../model/weights.js';
@@ -25,6 +24,7 @@ import {
 } from '../training/recipe.js';
 import { STATE_FILE } from '../training/state.js';
 import { train, type Trained } from '../training/train.js';
+import { makeFolder } from '../weights/folder.js';
 import { whole } from './engine-flags.js';
 import { printJson } from './output.js';
 
@@ -128,7 +128,7 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
   const { card, weights } = await startingPoint(flags);
   const directory = `${flags.output}.training`;
   await checkPlaces(flags, directory);
-  await mkdir(directory, { recursive: true });
+  await makeFolder(directory);
   const recipe: Recipe = {
     losses,
     tau: flags.tau ?? card.tau,
@@ -213,17 +213,7 @@ async function startingPoint({ from, card, seed }: Flags): Promise<{ card: Model
     });
   }
   if (from !== undefined) return loadBundle(from);
-  let text: string;
-  try {
-    text = await readFile(String(card), 'utf8');
-  } catch (cause) {
-    throw new Fault('not_found', 'cannot be read', {
-      field: String(card),
-      found: (cause as Error).message,
-      cause,
-    });
-  }
-  const parsed = parseCard(text, String(card));
+  const parsed = await readCard(String(card));
   return { card: parsed, weights: initialWeights(parsed, seed) };
 }
 

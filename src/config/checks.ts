@@ -26,7 +26,7 @@ export function isLoopback(host: string): boolean {
 
 export function crossChecks(config: Config): string[] {
   const problems: string[] = [];
-  const { tls, listen, auth, contexts } = config;
+  const { tls, listen, auth, contexts, metrics } = config;
   if ((tls.cert === undefined) !== (tls.key === undefined)) {
     problems.push('tls.cert and tls.key (--tls-cert, --tls-key): found one of them; wanted both or neither');
   }
@@ -35,7 +35,7 @@ export function crossChecks(config: Config): string[] {
   }
   for (const [name, address] of [
     ['listen.address (--address)', listen.address],
-    ['metrics.address (--metrics-address)', config.metrics.address],
+    ['metrics.address (--metrics-address)', metrics.address],
   ] as const) {
     if ((hostPort(address)?.port ?? 0) > 65535)
       problems.push(`${name}: found ${address}; wanted a port up to 65535`);
@@ -56,6 +56,13 @@ export function crossChecks(config: Config): string[] {
         '--tls-key) and either tokens (--tokens-file) or client certificates (--tls-client-ca); found ' +
         `${tls.cert === undefined ? 'no TLS' : 'TLS'} and ${authenticated ? 'authentication' : 'no authentication'}. ` +
         'In a network that protects it by other means, say --insecure-public',
+    );
+  }
+  const pages = hostPort(metrics.address);
+  if (pages && !isLoopback(pages.host) && !listen.insecurePublic && !metrics.public) {
+    problems.push(
+      `metrics.address (--metrics-address): ${metrics.address} can be reached by other machines, and its pages ask nobody for a ` +
+        'name. In a network that protects them, say --metrics-public',
     );
   }
   if (contexts.leaseMs > contexts.maxLeaseMs) {

@@ -1,11 +1,10 @@
 /** Defaults, file, environment and flags into one frozen config; all problems in one error. */
-import { readFileSync } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
-import { Fault } from '../errors.js';
+import { Fault, toFault } from '../errors.js';
 import { crossChecks } from './checks.js';
 import { configSchema, type Config } from './schema.js';
 import { SETTINGS, type Setting } from './settings.js';
+import { readYaml } from './yaml-file.js';
 
 /** Names the config file; the flag is `--config`. */
 export const CONFIG_FILE_ENV = 'ACTION_ENERGY_CONFIG';
@@ -53,9 +52,9 @@ function fromPairs(pairs: readonly string[]): unknown {
 function readFile(file: string, problems: string[]): Tree {
   let parsed: unknown;
   try {
-    parsed = parseYaml(readFileSync(file, 'utf8'));
+    parsed = readYaml(file);
   } catch (error) {
-    problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    problems.push(toFault(error).message);
     return {};
   }
   if (parsed === null) return {};

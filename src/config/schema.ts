@@ -257,7 +257,21 @@ const calibration = z.strictObject({
     ),
   maxBytes: size
     .default(64 * 1024 * MIB)
-    .meta(meta('max-calibration-bytes', 'Most data of one Calibrate or Evaluate')),
+    .meta(
+      meta(
+        'max-calibration-bytes',
+        'Most data of one Calibrate or Evaluate; a twentieth of the file system, at most 1 GiB, stays free whatever this says',
+      ),
+    ),
+  idleMs: delayMs
+    .min(100)
+    .default(60_000)
+    .meta(
+      meta(
+        'calibration-idle-ms',
+        'A Calibrate or Evaluate whose client sends nothing for this long is ended',
+      ),
+    ),
 });
 
 const lifecycle = z.strictObject({
@@ -273,6 +287,15 @@ const metrics = z.strictObject({
   address: tcpAddress
     .default('127.0.0.1:9464')
     .meta(meta('metrics-address', 'host:port of HTTP /metrics, /healthz and /readyz; none for none')),
+  public: z
+    .boolean()
+    .default(false)
+    .meta(
+      meta(
+        'metrics-public',
+        'Allow a metrics address that other machines reach: anyone there reads it (--insecure-public allows it, too)',
+      ),
+    ),
 });
 
 const log = z.strictObject({

@@ -8,7 +8,7 @@ import type { Server } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { hostPort } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
-import { toFault, type Fault } from '../errors.js';
+import { Fault, toFault } from '../errors.js';
 import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
 import { systemClock } from '../batching/clock.js';
 import { createMetrics, type Metrics } from '../metrics/metrics.js';
@@ -20,6 +20,7 @@ import { CallsUnderWay } from './transport/calls-under-way.js';
 import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
 import { addMethods, ruleOf } from './methods.js';
+import { unboundAddresses } from './ports.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
 import { ExpectedWait } from '../serving/admission.js';
 import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
@@ -27,6 +28,7 @@ import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
 import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
 import { TokenStore } from '../serving/token-store.js';
+import { StandingCalls } from './transport/standing-calls.js';
 import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
 
 export interface ServerParts {
@@ -57,6 +59,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
   const calls = new CallsUnderWay();
   const callers: Callers = new WeakMap();
   const traces = new CallTraces();
+  const standing = new StandingCalls();
   let listening = false;
   let models: ModelRegistry | undefined;
   const states = (): HealthStates => ({
@@ -65,7 +68,9 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
   });
   try {
     const credentials = serverCredentials(config.tls);
+    await checkAddresses(config);
     const tokens = openTokens(config, log, cleanups);
+    tokens?.onReload(() => standing.admitAgain());
     const metrics = createMetrics(() => models?.models.map(sampleOf) ?? []);
     const { limits, keepalive } = config;
     const budget = new MemoryBudget(limits.memoryBytes ?? defaultMemoryBytes(), () => models?.keptBytes ?? 0);
@@ -73,16 +78,21 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     const contexts = { ...config.contexts, bytes: Math.min(config.contexts.bytes, Math.floor(kept)) };
     models = await ModelRegistry.start({
       folders: () => findModelFolders(config.models),
-      start: (name, directory) =>
-        startModel(name, directory, {
-          startEngine,
-          batching: config.batching,
-          contexts,
-          quality: config.quality,
-          selection: config.selection,
-          metrics,
-          log,
-        }),
+      start: (name, directory, signal) =>
+        startModel(
+          name,
+          directory,
+          {
+            startEngine,
+            batching: config.batching,
+            contexts,
+            quality: config.quality,
+            selection: config.selection,
+            metrics,
+            log,
+          },
+          signal,
+        ),
       defaultName: config.models.default,
       drainMs: config.lifecycle.drainMs,
       metrics,
@@ -112,6 +122,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
           tokens,
           callers,
           traces,
+          standing,
           models: registry,
           wait: new ExpectedWait(),
           metrics,
@@ -163,12 +174,13 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       metricsPort: metricsServer?.port,
       failed: registry.failed,
       async reload() {
-        // neither stops the other
-        const [first] = await Promise.all([
-          faultOf(() => tokens?.reload()),
-          faultOf(() => registry.reload('')),
-        ]).then((faults) => faults.filter((fault) => fault !== undefined));
-        if (first !== undefined) throw first;
+        // neither stops the other, and both are told
+        const faults = [await faultOf(() => tokens?.reload()), await faultOf(() => registry.reload(''))];
+        const [first, second] = faults.filter((fault) => fault !== undefined);
+        if (first === undefined) return;
+        throw second === undefined
+          ? first
+          : new Fault(first.kind, `${first.message}; ${second.message}`, { cause: first });
       },
       close: (drainMs = config.lifecycle.drainMs) => (closing ??= close(drainMs)),
     };
@@ -179,9 +191,22 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
   }
 }
 
+/** Errors: `invalid` naming every address that cannot be bound. */
+async function checkAddresses(config: Config): Promise<void> {
+  const problems = await unboundAddresses(config);
+  if (problems.length > 0) throw new Fault('invalid', problems.join('\n'));
+}
+
 function openTokens(config: Config, log: Logger, cleanups: (() => void)[]): TokenStore | undefined {
   if (config.auth.tokensFile === undefined) return undefined;
-  const tokens = new TokenStore(config.auth.tokensFile);
+  const file = config.auth.tokensFile;
+  const tokens = new TokenStore(file);
+  const warn = (): void => {
+    const exposure = tokens.exposure();
+    if (exposure !== undefined) log.warn({ file }, `the tokens file: ${exposure}`);
+  };
+  warn();
+  tokens.onReload(warn);
   cleanups.push(
     tokens.watch((fault) => {
       if (fault) log.error({ err: fault }, 'the tokens file changed and cannot be used; the old tokens stay');

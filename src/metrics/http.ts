@@ -1,6 +1,6 @@
 /** HTTP beside gRPC: /metrics for Prometheus, /healthz (the process lives), /readyz (send it requests). */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { HostPort } from '../config/checks.js';
 import { invalid } from '../errors.js';
@@ -17,7 +17,7 @@ export interface Probes {
   readonly ready: () => boolean;
 }
 
-/** Nobody needs more to ask for a page. */
+/** Nobody needs more to ask for a page. Whoever comes beyond takes the place of the one that has asked for nothing the longest. */
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -37,7 +37,10 @@ export async function startMetricsServer(
     '/healthz': async () => probe(healthy()),
     '/readyz': async () => probe(ready()),
   };
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const timeouts = { requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1_000 };
+  const places = new Places(MAX_CONNECTIONS);
+  const server = createServer(timeouts, (request, response) => {
+    places.hold(request.socket, response);
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
     if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
@@ -49,7 +52,7 @@ export async function startMetricsServer(
       () => response.writeHead(500).end(),
     );
   });
-  server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket) => places.admit(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(
@@ -70,4 +73,38 @@ export async function startMetricsServer(
         server.closeAllConnections();
       }),
   };
+}
+
+/** Connections, each kind in the order in which it came. */
+class Places {
+  readonly #most: number;
+  readonly #waiting = new Set<Socket>();
+  readonly #answering = new Set<Socket>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** A probe must get in, however many hold the door. */
+  admit(socket: Socket): void {
+    socket.once('close', () => {
+      this.#waiting.delete(socket);
+      this.#answering.delete(socket);
+    });
+    if (this.#waiting.size + this.#answering.size >= this.#most) {
+      const [longest] = this.#waiting.size > 0 ? this.#waiting : this.#answering;
+      longest?.destroy();
+    }
+    this.#waiting.add(socket);
+  }
+
+  /** A connection that is being answered leaves after those that ask for nothing. */
+  hold(socket: Socket, response: ServerResponse): void {
+    this.#waiting.delete(socket);
+    this.#answering.add(socket);
+    response.once('finish', () => {
+      this.#answering.delete(socket);
+      if (!socket.destroyed) this.#waiting.add(socket);
+    });
+  }
 }

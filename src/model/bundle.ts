@@ -1,8 +1,10 @@
 /** A model bundle: a folder with `energy.json` (the card) and `weights.safetensors`. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, invalid } from '../errors.js';
+import { makeFolder } from '../weights/folder.js';
+import { readWholeFile, type ReadBounds } from '../weights/file.js';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.js';
 import { describeWeights } from './architecture.js';
 import { cardContradictions, parseCard, weightsContradictions } from './card-checks.js';
@@ -20,17 +22,28 @@ export interface ModelBundle {
   readonly digest: string;
 }
 
+/** A card is a page of text. */
+const MAX_CARD_BYTES = 1024 ** 2;
+
 /**
- * Reads and checks a bundle. Errors: `not_found` (no such directory, or not a bundle), `invalid` naming every problem of
- * the card, or every contradiction between card and weights and every non-finite tensor.
+ * Reads and checks a bundle. Errors: `not_found` (no such directory, or not a bundle), `invalid` a part that is no regular file
+ * or too large, every problem of the card, or every contradiction between card and weights and every non-finite tensor;
+ * the reason of `signal`.
  */
-export async function loadBundle(directory: string): Promise<ModelBundle> {
-  const text = await readPart(directory, CARD_FILE);
-  const bytes = await readPart(directory, WEIGHTS_FILE);
-  const card = parseCard(new TextDecoder().decode(text), path.join(directory, CARD_FILE));
-  const { tensors } = readSafetensors(path.join(directory, WEIGHTS_FILE), bytes);
+export async function loadBundle(directory: string, signal?: AbortSignal): Promise<ModelBundle> {
+  const bounds = signal === undefined ? {} : { signal };
+  const card = await partOf(path.join(directory, CARD_FILE), (file) => readCard(file, bounds));
+  const weightsFile = path.join(directory, WEIGHTS_FILE);
+  const bytes = await partOf(weightsFile, (file) => readWholeFile(file, bounds));
+  const { tensors } = readSafetensors(weightsFile, bytes);
   checkBundle(directory, card, tensors);
   return { directory, card, weights: tensors, digest: digestOf(bytes) };
+}
+
+/** The card in a file by itself. Errors: those of `readWholeFile` and of `parseCard`. */
+export async function readCard(file: string, bounds: Pick<ReadBounds, 'signal'> = {}): Promise<ModelCard> {
+  const bytes = await readWholeFile(file, { ...bounds, maxBytes: MAX_CARD_BYTES });
+  return parseCard(new TextDecoder().decode(bytes), file);
 }
 
 /**
@@ -81,7 +94,7 @@ export async function saveBundle(
   const replaces = await checkTarget(target, options.force === true);
   const bytes = writeSafetensors(weights, new Map([['format', 'pt']]));
   const parent = path.dirname(target);
-  await mkdir(parent, { recursive: true });
+  await makeFolder(parent);
   // mkdtemp makes a private directory; the bundle inside it gets the permissions of any other
   const workshop = await mkdtemp(path.join(parent, `.${path.basename(target)}.new-`));
   const made = path.join(workshop, 'bundle');
@@ -139,23 +152,18 @@ async function checkTarget(target: string, force: boolean): Promise<boolean> {
   return true;
 }
 
-/** A plain Uint8Array: a Buffer's `slice` would not copy, and tensors are views of these bytes. */
-async function readPart(directory: string, name: string): Promise<Uint8Array> {
-  const file = path.join(directory, name);
+/** A file that is missing is told as what it is a part of. */
+async function partOf<T>(file: string, read: (file: string) => Promise<T>): Promise<T> {
   try {
-    const { buffer, byteOffset, byteLength } = await readFile(file);
-    return new Uint8Array(buffer, byteOffset, byteLength);
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new Fault('not_found', 'no such file', {
-        field: file,
-        wanted: `a model bundle: a directory with ${CARD_FILE} and ${WEIGHTS_FILE}`,
-        mend: 'Make one with: action-energy import CHECKPOINT -o DIRECTORY',
-        cause,
-      });
-    }
-    throw invalid(file, 'cannot be read', { found: message, cause });
+    return await read(file);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.kind !== 'not_found') throw error;
+    throw new Fault('not_found', 'no such file', {
+      field: file,
+      wanted: `a model bundle: a directory with ${CARD_FILE} and ${WEIGHTS_FILE}`,
+      mend: 'Make one with: action-energy import CHECKPOINT -o DIRECTORY',
+      cause: error,
+    });
   }
 }
 

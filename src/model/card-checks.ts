@@ -2,11 +2,14 @@
 import { invalid } from '../errors.js';
 import { CARD_FILE, cardSchema, type ModelCard } from './card.js';
 import type { WeightsDescription } from './architecture.js';
+import { checkKeysAndDepth } from '../weights/strict-json.js';
 import { nearest } from './near-miss.js';
 import { hasLearnedPool } from './parameters.js';
 import { refuse, type Problem } from './problems.js';
 
-/** Card from the text of `energy.json`. Errors: not JSON; every schema problem at once, by path. */
+const BOUNDS = { maxDepth: 16, maxKeys: 4096 };
+
+/** Card from the text of `energy.json`. Errors: not JSON; a key twice, deep nesting, thousands of keys; every schema problem at once, by path. */
 export function parseCard(text: string, file: string = CARD_FILE): ModelCard {
   let json: unknown;
   try {
@@ -14,6 +17,8 @@ export function parseCard(text: string, file: string = CARD_FILE): ModelCard {
   } catch (cause) {
     throw invalid(file, 'not JSON', { found: (cause as Error).message, cause });
   }
+  // of two equal keys JSON.parse takes the last in silence
+  checkKeysAndDepth(file, text, BOUNDS);
   return checkCardSchema(json, file);
 }
 

@@ -10,11 +10,12 @@
  * away (nothing is deleted that had an outcome); at most `MOST_WRITES` rows are in memory on their way to disk.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { Clock } from '../batching/clock.js';
 import { invalid, toFault } from '../errors.js';
+import { makeFolder } from '../weights/folder.js';
 import { keyOf, rowFile, writeShard, type FinishedRow, type RecordedRow } from './row-file.js';
 
 export interface RecorderOptions {
@@ -76,7 +77,7 @@ export class Recorder {
   static async open(options: RecorderOptions): Promise<Recorder> {
     const { directory } = options;
     try {
-      await mkdir(directory, { recursive: true });
+      await makeFolder(directory);
       await removeStale(directory);
       const probe = path.join(directory, `.probe-${randomBytes(4).toString('hex')}`);
       await writeFile(probe, '');
@@ -123,7 +124,7 @@ export class Recorder {
     this.#then(model, async () => {
       try {
         if (!this.#folders.has(folder)) {
-          await mkdir(path.dirname(file), { recursive: true });
+          await makeFolder(path.dirname(file));
           this.#folders.add(folder);
         }
         await writeFile(file, bytes);

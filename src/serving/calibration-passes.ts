@@ -115,6 +115,7 @@ async function withPass<T>(
   });
   try {
     for (let next = await rows.next(); next.done !== true; next = await rows.next()) {
+      checkCurrent(parts, served); // what comes would be of no use any more
       await spool.add(next.value);
     }
     return await use({ served, request, spool });

@@ -3,7 +3,7 @@
  * Never whole in memory. The files have no name any more once they are open, so nothing stays behind however this
  * process ends.
  */
-import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, open, rm, statfs, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { shardLayout } from '../calibration/data/layout.js';
 import { Fault, invalid } from '../errors.js';
@@ -19,7 +19,18 @@ export interface SpoolOptions {
   readonly maxBytes: number;
   /** M that the header declares. */
   readonly rows: number;
+  /** Free bytes and size of the file system of `directory`; asked before every append. */
+  readonly space?: (directory: string) => Promise<Space>;
 }
+
+export interface Space {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What a spool leaves to others: a full disk stops more than a calibration. */
+const SPARE_SHARE = 0.05;
+const MOST_SPARE_BYTES = 1024 ** 3;
 
 interface OpenColumn {
   readonly handles: readonly FileHandle[];
@@ -46,7 +57,8 @@ export class CalibrationSpool {
 
   /**
    * Appends some rows: columns by name in the layout of calibration files, offsets from 0. Errors: `invalid` naming every
-   * tensor that does not fit the model or differs from the first message's, too many rows or bytes; `exhausted` a full disk.
+   * tensor that does not fit the model or differs from the first message's, too many rows or bytes; `exhausted` a disk that is
+   * full or nearly.
    */
   async add(tensors: ReadonlyMap<string, Tensor>): Promise<void> {
     const { card, rows: declared, maxBytes } = this.#options;
@@ -58,7 +70,9 @@ export class CalibrationSpool {
         wanted: String(declared),
       });
     }
-    for (const { bytes } of tensors.values()) this.#bytes += bytes.byteLength;
+    let added = 0;
+    for (const { bytes } of tensors.values()) added += bytes.byteLength;
+    this.#bytes += added;
     if (this.#bytes > maxBytes) {
       throw invalid('rows', 'more data than this server takes', {
         found: `${this.#bytes} bytes`,
@@ -66,6 +80,7 @@ export class CalibrationSpool {
         mend: 'Send fewer rows; a few thousand suffice',
       });
     }
+    await this.#leaveSpace(added);
     this.#columns ??= await openColumnFiles(this.#options.directory, tensors);
     checkAlike(this.#columns, tensors);
     for (const [name, column] of this.#columns) {
@@ -93,6 +108,19 @@ export class CalibrationSpool {
     }));
   }
 
+  async #leaveSpace(bytes: number): Promise<void> {
+    const { directory, space = spaceOf } = this.#options;
+    const { freeBytes, totalBytes } = await space(directory);
+    const spare = Math.min(MOST_SPARE_BYTES, SPARE_SHARE * totalBytes);
+    if (freeBytes - bytes >= spare) return;
+    throw new Fault('exhausted', 'no room for more calibration data', {
+      field: 'rows',
+      found: `${freeBytes} bytes free where they are kept`,
+      wanted: `${Math.ceil(spare + bytes)}`,
+      mend: 'Make room there, or name another folder with --calibration-directory',
+    });
+  }
+
   /** Offsets [m + 1] behind those of the rows before, which end where these begin: that offset is there already. */
   #placed({ dtype, bytes }: Tensor): Tensor {
     const offsets = new BigInt64Array(bytes.slice().buffer).map((offset) => offset + BigInt(this.#tokens));
@@ -105,6 +133,23 @@ export class CalibrationSpool {
     for (const { handles } of this.#columns?.values() ?? []) await closeAll(handles);
     this.#columns = undefined;
   }
+}
+
+async function spaceOf(directory: string): Promise<Space> {
+  try {
+    const { bavail, blocks, bsize } = await statfs(directory);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  } catch (cause) {
+    throw cannotBeKept(cause);
+  }
+}
+
+function cannotBeKept(cause: unknown): Fault {
+  return new Fault('precondition', 'calibration data cannot be kept while they arrive', {
+    field: 'calibration.directory',
+    found: (cause as Error).message,
+    cause,
+  });
 }
 
 async function openColumnFiles(
@@ -129,11 +174,7 @@ async function openColumnFiles(
     return columns;
   } catch (cause) {
     await closeAll(opened);
-    throw new Fault('precondition', 'calibration data cannot be kept while they arrive', {
-      field: 'calibration.directory',
-      found: (cause as Error).message,
-      cause,
-    });
+    throw cannotBeKept(cause);
   } finally {
     if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   }

@@ -15,7 +15,8 @@ export type ModelState = 'LOADING' | 'READY' | 'FAILED' | 'DRAINING';
 export interface RegistryOptions {
   /** Folders by model name as they are now. */
   readonly folders: () => Promise<ReadonlyMap<string, string>>;
-  readonly start: (name: string, directory: string) => Promise<ServedModel>;
+  /** Given up when `signal` aborts. */
+  readonly start: (name: string, directory: string, signal: AbortSignal) => Promise<ServedModel>;
   /** What an empty name means; without it `defaultModel` decides. */
   readonly defaultName: string | undefined;
   /** How long a model that was swapped away may take to finish. */
@@ -38,9 +39,10 @@ export class ModelRegistry {
   readonly #entries = new Map<string, Entry>();
   readonly #retiring = new Set<Promise<void>>();
   /** Models that are being loaded, with the calibration that was made meanwhile: the load may have read the one before. */
-  readonly #loading = new Map<string, Calibration | undefined>();
+  readonly #loading = new Map<string, { calibration?: Calibration; readonly ended: Promise<void> }>();
+  /** Aborted when the registry is closed. */
+  readonly #closed = new AbortController();
   #defaultName = '';
-  #closed = false;
   /** Resolves with the cause when the engine of a served model dies. */
   readonly failed: Promise<Fault>;
   #fail!: (fault: Fault) => void;
@@ -113,12 +115,13 @@ export class ModelRegistry {
 
   /**
    * Reads one model again, or with an empty name all of them and any that are new, each by itself: one that cannot be
-   * loaded keeps its old version and is named in the error, the others are loaded. Errors: `not_found`, `precondition`
-   * when one is being loaded, and whatever the bundle or engine refuses.
+   * loaded, also because its folder is gone, keeps its old version and is named in the error, the others are loaded. Errors:
+   * `not_found`, `precondition` when one is being loaded, and whatever the bundle or engine refuses.
    */
   async reload(name: string): Promise<ServedModel[]> {
     const folders = await this.#options.folders();
-    if (name !== '' && !folders.has(name)) {
+    const known = new Set([...folders.keys(), ...this.#entries.keys()]);
+    if (name !== '' && !known.has(name)) {
       throw new Fault('not_found', 'no such model', {
         field: 'model',
         found: name,
@@ -127,10 +130,9 @@ export class ModelRegistry {
     }
     const reloaded: ServedModel[] = [];
     const failures: Fault[] = [];
-    for (const [each, folder] of folders) {
-      if (name !== '' && each !== name) continue;
+    for (const each of name === '' ? known : [name]) {
       try {
-        reloaded.push(await this.#load(each, folder));
+        reloaded.push(await this.#load(each, folders.get(each)));
       } catch (error) {
         const fault = toFault(error);
         this.#options.log.error(
@@ -156,25 +158,34 @@ export class ModelRegistry {
   applyCalibration(name: string, calibration: Calibration): ServedModel {
     const model = this.get(name);
     applyIfMade(model, calibration);
-    if (this.#loading.has(name)) this.#loading.set(name, calibration);
+    const loading = this.#loading.get(name);
+    if (loading !== undefined) loading.calibration = calibration;
     return model;
   }
 
-  async #load(name: string, folder: string): Promise<ServedModel> {
+  /** `folder`: undefined when there is none any more. */
+  async #load(name: string, folder: string | undefined): Promise<ServedModel> {
     const { log, metrics, onChange } = this.#options;
     if (this.#loading.has(name))
       throw new Fault('precondition', 'the model is being loaded already', { field: 'model', found: name });
-    this.#loading.set(name, undefined);
+    const { signal } = this.#closed;
+    if (signal.aborted) throw stopping();
+    let end = (): void => undefined;
+    const loading: { calibration?: Calibration; readonly ended: Promise<void> } = {
+      ended: new Promise((resolve) => (end = resolve)),
+    };
+    this.#loading.set(name, loading);
     const entry = this.#entries.get(name) ?? { name, state: 'LOADING' };
     this.#entries.set(name, entry);
     onChange();
     try {
-      const model = await this.#options.start(name, folder);
-      if (this.#closed) {
+      if (folder === undefined) throw folderGone(entry);
+      const model = await this.#options.start(name, folder, signal);
+      if (signal.aborted) {
         await stopModel(model, 0);
-        throw new Fault('unavailable', 'the server is stopping');
+        throw stopping();
       }
-      applyIfMade(model, this.#loading.get(name));
+      applyIfMade(model, loading.calibration);
       this.#swap(entry, model);
       metrics.reloads.inc({ model: name, outcome: 'loaded' });
       const { provider, refused, threads } = model.engine.info;
@@ -191,6 +202,7 @@ export class ModelRegistry {
     } finally {
       this.#loading.delete(name);
       onChange();
+      end();
     }
   }
 
@@ -225,16 +237,32 @@ export class ModelRegistry {
     this.#retiring.add(retiring);
   }
 
-  /** Every model refuses new work from here on; resolves when what was accepted is done, or after `boundMs`. */
+  /**
+   * Every model refuses new work from here on. Resolves when what was accepted is done, or after `boundMs`, the engines have
+   * stopped, and what was being loaded is given up: not before, so that a caller who sees it hang knows that something does.
+   */
   async close(boundMs: number): Promise<void> {
-    this.#closed = true;
+    this.#closed.abort(stopping());
     for (const entry of this.#entries.values()) {
       if (entry.state === 'READY') entry.state = 'DRAINING';
       if (entry.model !== undefined) this.#retire(entry.model, boundMs);
     }
     this.#options.onChange();
+    await Promise.all([...this.#loading.values()].map(({ ended }) => ended));
     await Promise.all(this.#retiring);
   }
+}
+
+function stopping(): Fault {
+  return new Fault('unavailable', 'the server is stopping');
+}
+
+function folderGone({ name, model }: Entry): Fault {
+  return new Fault('not_found', 'its folder is gone', {
+    field: name,
+    found: `no bundle in ${model?.directory ?? 'it'} any more`,
+    mend: 'Put it back, or start the server again without it',
+  });
 }
 
 /** Only where it was made for these weights. */

@@ -58,10 +58,18 @@ export interface ModelParts {
   readonly log: Logger;
 }
 
-/** Loads a bundle, warms its engine up and puts a scheduler before it. Errors: what the bundle or the engine refuses. */
-export async function startModel(name: string, directory: string, parts: ModelParts): Promise<ServedModel> {
+/**
+ * Loads a bundle, warms its engine up and puts a scheduler before it. Errors: what the bundle or the engine refuses; the
+ * reason of `signal`, which gives the reading up.
+ */
+export async function startModel(
+  name: string,
+  directory: string,
+  parts: ModelParts,
+  signal?: AbortSignal,
+): Promise<ServedModel> {
   const { batching, contexts, metrics } = parts;
-  const bundle = await loadBundle(directory);
+  const bundle = await loadBundle(directory, signal);
   const calibration = await ModelCalibration.load(directory, bundle.digest);
   const { state } = calibration;
   if (state.state === 'REFUSED') {
@@ -70,6 +78,7 @@ export async function startModel(name: string, directory: string, parts: ModelPa
       'the calibration cannot be used; scores are not calibrated',
     );
   }
+  signal?.throwIfAborted();
   const engine = await parts.startEngine(bundle);
   const cache = new ContextCache({
     maxBytes: contexts.bytes,

@@ -1,8 +1,8 @@
 /** Bearer tokens from a file: who may do what. Compared in constant time; read again when the file changes. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync, unwatchFile, watchFile, type StatsListener } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
+import { statSync, unwatchFile, watchFile, type StatsListener } from 'node:fs';
 import { z } from 'zod';
+import { readYaml } from '../config/yaml-file.js';
 import { Fault, invalid, toFault } from '../errors.js';
 
 export const PERMISSIONS = ['score', 'calibrate', 'admin'] as const;
@@ -45,18 +45,7 @@ function sha256(text: string): Buffer {
 
 /** Errors: `invalid` naming the file and every wrong entry, never a token. */
 function readTokens(file: string): readonly Entry[] {
-  let document: unknown;
-  try {
-    document = parseYaml(readFileSync(file, 'utf8'), { prettyErrors: false });
-  } catch (cause) {
-    // YAML errors quote the text, which holds secrets.
-    const code = (cause as NodeJS.ErrnoException).code;
-    throw invalid(file, 'tokens cannot be read', {
-      found: code ?? 'not YAML',
-      wanted: 'a YAML list of tokens',
-    });
-  }
-  const parsed = fileSchema.safeParse(document);
+  const parsed = fileSchema.safeParse(readYaml(file, { secret: true }));
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`,
@@ -67,13 +56,28 @@ function readTokens(file: string): readonly Entry[] {
     const digest = 'sha256' in entry ? Buffer.from(entry.sha256, 'hex') : sha256(entry.token);
     return { name: entry.name, permissions: new Set(entry.permissions), digest };
   });
-  const twice = entries.find((entry, i) => entries.findIndex(({ name }) => name === entry.name) !== i);
-  if (twice) throw invalid(file, 'a name twice', { found: twice.name, wanted: 'one entry a name' });
+  for (const [i, { name, digest }] of entries.entries()) {
+    const before = entries.slice(0, i);
+    if (before.some((other) => other.name === name)) {
+      throw invalid(file, 'a name twice', { found: name, wanted: 'one entry a name' });
+    }
+    const other = before.find((each) => each.digest.equals(digest));
+    if (other !== undefined) {
+      throw invalid(file, 'one token under two names', {
+        found: `${other.name} and ${name}`,
+        wanted: 'a token of its own for each name',
+      });
+    }
+  }
   return entries;
 }
 
+/** Whoever reads the file has every token that stands in it in plain. */
+const OTHERS_READ_OR_WRITE = 0o006;
+
 export class TokenStore {
   readonly #file: string;
+  readonly #listeners = new Set<() => void>();
   #entries: readonly Entry[];
 
   /** Errors: `invalid` when the file cannot be used. */
@@ -95,6 +99,21 @@ export class TokenStore {
   /** Reads the file again; the old tokens stay when it cannot be used. */
   reload(): void {
     this.#entries = readTokens(this.#file);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** After every reading of the file: whoever was let in may not be known any more. */
+  onReload(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** What is wrong with the permissions of the file; undefined where nothing is, and on Windows, which has others. */
+  exposure(): string | undefined {
+    if (process.platform === 'win32') return undefined;
+    const { mode } = statSync(this.#file);
+    return (mode & OTHERS_READ_OR_WRITE) === 0
+      ? undefined
+      : `other users of this machine may read or write it (mode ${(mode & 0o777).toString(8)}): chmod 640`;
   }
 
   /** Reloads on every change of the file; returns its cleanup. */

@@ -31,7 +31,7 @@ export interface JsonBounds {
 }
 
 /** Refuses what is beyond `bounds` and equal keys in one object; leaves the rest of the grammar to `JSON.parse`. */
-function checkKeysAndDepth(field: string, text: string, { maxDepth, maxKeys }: JsonBounds): void {
+export function checkKeysAndDepth(field: string, text: string, { maxDepth, maxKeys }: JsonBounds): void {
   const keysByDepth: Set<string>[] = [];
   let keyCount = 0;
   let i = 0;

@@ -296,6 +296,48 @@ describe('the calibrate permission', () => {
   });
 });
 
+describe('a calibration that would never end', () => {
+  it('is ended when its client falls silent, before and after the header', async () => {
+    const service = await serveTinyReach({ 'calibration-idle-ms': '150' });
+    try {
+      for (const sent of [0, 1, 2]) {
+        const { stream, answer } = openCalibration(service.client, Calibrate);
+        for (const message of messages().slice(0, sent)) stream.write(message);
+        const error = await failure(answer);
+        assert.equal(error.code, Code.DEADLINE_EXCEEDED);
+        assert.match(error.details, /silent for too long.*--calibration-idle-ms/);
+      }
+      await calibrationEnded(service.client);
+      assert.deepEqual(await readdir(service.spool), []);
+    } finally {
+      await service.close();
+    }
+  });
+
+  it('keeps its place when its model is loaded again, and gives it up with its next message', async () => {
+    const service = await serveTinyReach();
+    try {
+      const { stream, answer } = openCalibration(service.client, Calibrate);
+      const [header, ...rows] = messages();
+      stream.write(header!);
+      stream.write(rows[0]!);
+      while ((await readdir(service.spool)).length > 0)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await call(service.client, contract.admin.Reload, {});
+      const second = await failure(sendCalibration(service.client, Calibrate, messages()));
+      assert.equal(second.code, Code.RESOURCE_EXHAUSTED);
+      stream.write(rows[1]!); // the stream is not ended: the answer must come all the same
+      const error = await failure(answer);
+      assert.equal(error.code, Code.FAILED_PRECONDITION);
+      assert.match(error.details, /reloaded meanwhile/);
+      await sendCalibration(service.client, Calibrate, messages());
+    } finally {
+      await service.close();
+    }
+  });
+});
+
 describe('a server that stops', () => {
   it('ends a calibration that waits for its client, and one that computes', async () => {
     for (const sent of [1, 4]) {
@@ -351,6 +393,21 @@ describe('what Calibrate refuses', () => {
       assert.equal(badField(error), field);
     });
   }
+
+  it('chunks of more layers than a policy has', async () => {
+    const rows = calibrationRows(data, 0, 8);
+    const { shape, data: bytes } = rows.actions!;
+    const layers = 257;
+    const layerActions = {
+      dtype: 'FLOAT32' as const,
+      shape: [layers, ...shape!],
+      data: Buffer.concat(Array.from({ length: layers }, () => Buffer.alloc(bytes!.length))),
+    };
+    const list: CalibrateRequest[] = [{ header: { rows: 256 } }, { rows: { ...rows, layerActions } }];
+    const error = await failure(sendCalibration(service.client, Calibrate, list));
+    assert.equal(error.code, Code.INVALID_ARGUMENT, error.details);
+    assert.match(error.details, /layer_actions: too many layers; found 257; wanted at most 256/);
+  });
 
   it('data of another model, at the first rows and by name', async () => {
     const { stream, answer } = openCalibration(service.client, Calibrate);

@@ -1,7 +1,8 @@
 /** `action-energy serve` as a process: signals, exit codes, --check and --help. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -28,9 +29,14 @@ interface LogLine {
 }
 
 /** A serving process, and its log line by line. */
-function serve(args: readonly string[]): { child: ChildProcess; next: (msg: string) => Promise<LogLine> } {
-  const child = spawn(process.execPath, [MAIN, 'serve', ...FLAGS, ...args], {
+function serve(
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): { child: ChildProcess; next: (msg: string) => Promise<LogLine> } {
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, 'serve', ...FLAGS, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
@@ -67,6 +73,41 @@ test('serves, reloads on SIGHUP, and ends with 0 on SIGTERM', () =>
     }
   }));
 
+/** Both in the main thread and in workers: a file of a dead disk that is being read, and an engine that ends never. */
+const HANGS = `
+  import fs from 'node:fs';
+  import { isMainThread, parentPort } from 'node:worker_threads';
+  if (isMainThread) fs.readFile(process.env.HANGING_PIPE, () => undefined);
+  else parentPort?.on('message', ({ type }) => { if (type === 'close') for (;;); });
+`;
+
+test(
+  'SIGTERM ends a process in which an engine and a reading hang',
+  { skip: process.platform === 'win32' },
+  () =>
+    withDirectory(async (directory) => {
+      const models = path.join(directory, 'models');
+      await writeGoldenBundles(models, [CASE]);
+      const pipe = path.join(directory, 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      const hanging = `data:text/javascript,${encodeURIComponent(HANGS)}`;
+      const { child, next } = serve(['--models', models, '--drain-ms', '100'], ['--import', hanging], {
+        HANGING_PIPE: pipe,
+      });
+      try {
+        await next('serving');
+        const exited = once(child, 'exit');
+        child.kill('SIGTERM');
+        await next('not stopped in time: something hangs');
+        assert.deepEqual(await exited, [null, 'SIGKILL']);
+      } finally {
+        child.kill('SIGKILL');
+      }
+    }),
+);
+
+const FREE = ['--address', '127.0.0.1:0', '--metrics-address', 'none'];
+
 function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [MAIN, 'serve', ...args], { encoding: 'utf8' });
 }
@@ -74,7 +115,7 @@ function run(...args: string[]): { status: number | null; stdout: string; stderr
 test('--check reports every file that cannot be used, and 0 when all can', () =>
   withDirectory(async (models) => {
     await writeGoldenBundles(models, [CASE]);
-    assert.deepEqual([run('--models', models, '--check').status], [0]);
+    assert.deepEqual([run('--models', models, ...FREE, '--check').status], [0]);
     const bad = run(
       '--models',
       models,
@@ -86,6 +127,31 @@ test('--check reports every file that cannot be used, and 0 when all can', () =>
     );
     assert.equal(bad.status, 2);
     assert.match(bad.stderr, /\/no\/tokens[^]*nobody/);
+  }));
+
+test('addresses that are taken are told by --check and by a start alike, and no library says anything beside', () =>
+  withDirectory(async (models) => {
+    await writeGoldenBundles(models, [CASE]);
+    const taken = [createServer(), createServer()];
+    const [address, metrics] = await Promise.all(
+      taken.map(async (server) => {
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      }),
+    );
+    try {
+      const flags = ['--models', models, '--address', address!, '--metrics-address', metrics!];
+      for (const more of [['--check'], []]) {
+        const { status, stderr, stdout } = run(...flags, ...more);
+        assert.equal(status, 2);
+        assert.equal(stdout, '');
+        assert.match(stderr, /\(--address\)[^\n]* choose another with --address\n[^\n]*--metrics-address/);
+        assert.ok(stderr.trim().split('\n').length <= 3, stderr);
+      }
+    } finally {
+      for (const server of taken) server.close();
+    }
   }));
 
 test('wrong settings end with 2 and all problems', () => {

@@ -1,6 +1,7 @@
 /** TLS, mutual TLS and tokens against real connections; the certificates are made for the occasion. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,11 +16,13 @@ import {
   call,
   failure,
   goldenContext,
+  goldenRequest,
   openClient,
   serveGolden,
   tensorMessage,
   type TestService,
 } from '../support/service.js';
+import { openCalibration } from '../support/tiny-reach.js';
 
 const CASE = 'global_silu_half_square';
 const { ListModels, ScoreActions, PutContext } = contract.energy;
@@ -164,6 +167,65 @@ describe('security', () => {
         UNAUTHENTICATED,
         undefined,
       ]);
+      writeFileSync(file('tokens.yaml'), TOKENS);
+    }));
+
+  test('streams of a token that is gone, or may less, end when the file changes; others go on', () => {
+    const name = 'revoked.yaml';
+    const doctor = 'doctor-token-0123456789';
+    const extra = `  - { name: doctor, token: ${doctor}, permissions: [calibrate] }\n`;
+    writeFileSync(file(name), TOKENS + extra);
+    return using({ 'tokens-file': file(name) }, async (connect) => {
+      const client = connect(credentials.createInsecure());
+      const open = (
+        token: string,
+      ): { ended: Promise<Code>; ask: () => Promise<unknown>; end: () => void } => {
+        const { path: method, requestSerialize, responseDeserialize } = contract.energy.ScoreActionsStream;
+        const { metadata } = bearer(token);
+        const stream = client.makeBidiStreamRequest(method, requestSerialize, responseDeserialize, metadata);
+        stream.on('error', () => undefined);
+        return {
+          ended: new Promise((resolve) => stream.on('status', ({ code }) => resolve(code))),
+          ask: () => {
+            stream.write({ requestId: '1', request: goldenRequest(CASE) });
+            return once(stream, 'data');
+          },
+          end: () => void stream.end(),
+        };
+      };
+      const [revoked, kept] = [open(SCORER), open(OTHER)];
+      await Promise.all([revoked.ask(), kept.ask()]);
+      const calibrating = openCalibration(
+        client,
+        contract.calibration.Calibrate,
+        120_000,
+        bearer(doctor).metadata,
+      );
+      const refused = failure(calibrating.answer);
+      calibrating.stream.write({ header: { rows: 9 } });
+      // the server looks at its file; nobody tells it
+      writeFileSync(
+        file(name),
+        TOKENS.replace(SCORER, 'fresh-token-0123456789') + extra.replace('[calibrate]', '[score]'),
+      );
+      assert.equal(await revoked.ended, Code.UNAUTHENTICATED);
+      assert.equal((await refused).code, Code.PERMISSION_DENIED);
+      await kept.ask();
+      kept.end();
+      assert.equal(await kept.ended, Code.OK);
+    });
+  });
+
+  test('tokens and models are read again by themselves: what is wrong with both is told', () =>
+    using({ 'tokens-file': file('tokens.yaml') }, async (connect, { server, models }) => {
+      const client = connect(credentials.createInsecure());
+      writeFileSync(path.join(models, CASE, 'energy.json'), 'no card');
+      writeFileSync(file('tokens.yaml'), TOKENS.replace(SCORER, 'fresh-token-0123456789'));
+      await assert.rejects(server.reload(), /not loaded again: .*energy\.json/);
+      await call(client, ListModels, {}, bearer('fresh-token-0123456789'));
+      writeFileSync(file('tokens.yaml'), 'tokens: none');
+      await assert.rejects(server.reload(), /tokens\.yaml.*not loaded again: .*energy\.json/);
+      await call(client, ListModels, {}, bearer('fresh-token-0123456789'));
       writeFileSync(file('tokens.yaml'), TOKENS);
     }));
 

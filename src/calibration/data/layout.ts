@@ -40,6 +40,9 @@ export const KNOWN_COLUMNS = [
   'token_group',
 ] as const;
 
+/** A file is kept for each of a stream's, and no policy has so many. */
+const MOST_LAYERS = 256;
+
 export interface ShardLayout {
   readonly rows: number; // M of this shard
   readonly steps: number; // H
@@ -109,13 +112,17 @@ export function shardLayout(
     problem('candidate_cost', 'costs of nothing', 'no candidates', 'candidates [M, N, H, A] beside it');
   }
   if (header.get('candidates')?.shape[1] === 0) problem('candidates', 'none', '0', 'at least 1 a row');
+  const layers = header.get('layer_actions')?.shape[0] ?? 0;
+  if (layers > MOST_LAYERS) {
+    problem('layer_actions', 'too many layers', String(layers), `at most ${MOST_LAYERS}`);
+  }
   if (actions !== undefined && rows < 1) problem('actions', 'no rows', '0', 'at least 1');
   const layout = {
     rows,
     steps,
     ragged,
     explicit: header.get('negatives')?.shape[1] ?? 0,
-    layers: header.get('layer_actions')?.shape[0] ?? 0,
+    layers,
     candidates: header.get('candidates')?.shape[1] ?? 0,
     columns: new Set(header.keys()),
   };

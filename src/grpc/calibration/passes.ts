@@ -1,4 +1,5 @@
 /** Calibrate, Evaluate and GetCalibration, from messages and to messages. */
+import { systemClock } from '../../batching/clock.js';
 import { Fault, invalid } from '../../errors.js';
 import type { CalibrateRequest__Output } from '../../generated/action_energy/v1/CalibrateRequest.js';
 import type { CalibrateResponse } from '../../generated/action_energy/v1/CalibrateResponse.js';
@@ -29,7 +30,7 @@ export async function calibrate(
   messages: Messages,
   scope: Scope,
 ): Promise<CalibrateResponse> {
-  const { request, rows } = await decodePass(messages);
+  const { request, rows } = await decodePass(messages, parts.calibration.idleMs);
   const { model, calibration, report } = await calibrateModel(parts, request, rows, scope);
   return {
     model: versionInForce(model),
@@ -43,7 +44,7 @@ export async function evaluate(
   messages: Messages,
   scope: Scope,
 ): Promise<EvaluateResponse> {
-  const { request, rows } = await decodePass(messages);
+  const { request, rows } = await decodePass(messages, parts.calibration.idleMs);
   const { model, calibration, report, underVersion } = await evaluateModel(parts, request, rows, scope);
   return {
     model: { ...model.version, calibrationVersion: underVersion },
@@ -75,11 +76,12 @@ export function getCalibration(
   });
 }
 
-/** The header, and the rows that follow it. Errors: everything that the contract says of a wrong header. */
+/** The header, and the rows that follow it. Errors: everything that the contract says of a wrong header; `deadline`. */
 async function decodePass(
   messages: Messages,
+  idleMs: number,
 ): Promise<{ request: PassRequest; rows: AsyncGenerator<ReadonlyMap<string, Tensor>> }> {
-  const stream = messages[Symbol.asyncIterator]();
+  const stream = withinIdle(messages, idleMs);
   const { model, rows, source, options } = await readHeader(stream);
   return {
     request: {
@@ -89,6 +91,32 @@ async function decodePass(
       options: decodePassOptions(options),
     },
     rows: rowsOf(stream),
+  };
+}
+
+/** Messages that may each be waited for so long: a client that says nothing more would hold its model's only place. */
+function withinIdle(messages: Messages, idleMs: number): AsyncIterator<CalibrateRequest__Output> {
+  const stream = messages[Symbol.asyncIterator]();
+  return {
+    async next() {
+      let cancel = (): void => undefined;
+      const silence = new Promise<never>((_resolve, reject) => {
+        cancel = systemClock.setTimer(idleMs, () =>
+          reject(
+            new Fault('deadline', 'the stream was silent for too long', {
+              field: 'part',
+              wanted: `a message within ${idleMs} ms (--calibration-idle-ms)`,
+              mend: 'Gather the rows first, then send them',
+            }),
+          ),
+        );
+      });
+      try {
+        return await Promise.race([stream.next(), silence]);
+      } finally {
+        cancel();
+      }
+    },
   };
 }
 

@@ -13,11 +13,13 @@ import type { Metrics } from '../../metrics/metrics.js';
 import type { ExpectedWait, Pledge } from '../../serving/admission.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { TokenStore } from '../../serving/token-store.js';
+import type { Caller } from '../../serving/scope.js';
 import { authenticate } from './auth.js';
 import { logEnd, monotonicDeadline, type Callers } from './call-scope.js';
 import type { CallTraces } from './call-traces.js';
 import { methodName, type MethodRules } from './method-rule.js';
 import { requestIdOf } from './request-id.js';
+import type { StandingCalls } from './standing-calls.js';
 import { callStatus } from './status.js';
 
 export interface GateParts {
@@ -25,6 +27,7 @@ export interface GateParts {
   readonly tokens: TokenStore | undefined;
   readonly callers: Callers;
   readonly traces: CallTraces;
+  readonly standing: StandingCalls;
   readonly models: { readonly models: readonly Pick<ServedModel, 'name' | 'scheduler' | 'pace'>[] };
   readonly wait: ExpectedWait;
   readonly metrics: Pick<Metrics, 'rejections'>;
@@ -41,18 +44,27 @@ interface Refusal {
 
 /** Notes the caller for whoever handles the call, or refuses it. */
 export function gate(parts: GateParts): ServerInterceptor {
-  const { rules, tokens, callers, traces, wait, metrics, log } = parts;
-  return ({ path }, call) => {
+  const { rules, tokens, callers, standing, traces, wait, metrics, log } = parts;
+  return ({ path, requestStream, responseStream }, call) => {
     const rule = rules(path);
     let pledge: Pledge | undefined;
+    let leave = (): void => undefined;
     return new ServerInterceptingCall(call, {
       start(next) {
         const startMs = systemClock.nowMs();
         const listener = new ServerListenerBuilder()
           .withOnReceiveMetadata((metadata, proceed) => {
             let model: string | undefined;
+            const refuse = (fault: Fault): void => {
+              const requestId = requestIdOf(metadata);
+              call.sendStatus(callStatus(fault, requestId));
+              const trace = traces.of(metadata);
+              const end = { requestId, method: methodName(path), startMs };
+              logEnd(log, { ...end, ...(model && { model }), ...(trace && { trace }) }, fault);
+            };
+            const admit = (): Caller => authenticate(tokens, rule, metadata, call);
             try {
-              const caller = authenticate(tokens, rule, metadata, call);
+              const caller = admit();
               const refusal = rule.queued
                 ? refusalOf(parts, caller.client, startMs, monotonicDeadline(call.getDeadline()))
                 : undefined;
@@ -66,22 +78,22 @@ export function gate(parts: GateParts): ServerInterceptor {
                 callers.set(metadata, { ...caller, arrived: () => own.arrived(systemClock.nowMs()) });
               } else callers.set(metadata, caller);
             } catch (error) {
-              const fault = toFault(error);
-              const requestId = requestIdOf(metadata);
-              call.sendStatus(callStatus(fault, requestId));
-              const trace = traces.of(metadata);
-              const end = { requestId, method: methodName(path), startMs };
-              logEnd(log, { ...end, ...(model && { model }), ...(trace && { trace }) }, fault);
+              refuse(toFault(error));
               return;
             }
+            if (requestStream || responseStream) leave = standing.add({ admit, end: refuse });
             proceed(metadata);
           })
-          .withOnCancel(() => pledge?.end())
+          .withOnCancel(() => {
+            pledge?.end();
+            leave();
+          })
           .build();
         next(listener);
       },
       sendStatus(status, next) {
         pledge?.end();
+        leave();
         next(status);
       },
     });

@@ -98,7 +98,7 @@ export async function bindUnix(server: Server, path: string): Promise<void> {
 }
 
 /** True for a socket file on which nobody listens. */
-async function isStaleSocket(path: string): Promise<boolean> {
+export async function isStaleSocket(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined);
   if (found?.isSocket() !== true) return false;
   return new Promise((resolve) => {

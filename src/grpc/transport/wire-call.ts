@@ -119,8 +119,10 @@ export class WireCall {
     call.sendStatus = (status) => {
       // a call that is gone ends as cancelled, whatever would have been said
       if (!call.stream.destroyed && !call.stream.closed) options.observer.onEnd(status.code);
+      // then it goes out as trailers, when the answers have
+      const behindAnswers = call.stream.headersSent;
       sendStatus(status);
-      this.#stopReading();
+      this.#stopReading(behindAnswers);
     };
   }
 
@@ -291,16 +293,19 @@ export class WireCall {
   }
 
   /** The call has its status: what has come of it is not needed, and the rest of an upload need not come. */
-  #stopReading(): void {
+  #stopReading(behindAnswers: boolean): void {
     this.#assembler.drop();
     this.#place?.giveBack();
     this.#begunMs = undefined;
     for (const { giveBack } of this.#messages.splice(0)) giveBack();
     const { stream } = this.#call;
     // after the status has gone out (RFC 9113, 8.1): from Node 22 on, a reset of the same turn overtakes it
-    setImmediate(() => {
-      if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
-    });
+    const reset = (): void =>
+      void setImmediate(() => {
+        if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+      });
+    if (behindAnswers) stream.once('wantTrailers', reset);
+    else reset();
   }
 
   #fail(fault: Fault, reason: WireRefusal): void {

@@ -74,6 +74,28 @@ test('a missing or broken file is a problem, not a crash', () => {
     problems(() => loadConfig({ file: yamlFile('- 1') })),
     /wanted sections/,
   );
+  assert.deepEqual(loadConfig({ file: yamlFile('') }), loadConfig({}));
+});
+
+test('an alias is a problem, one that refers to itself like any other', () => {
+  for (const text of ['models: &a { named: *a }', 'a: &a [x]\nb: *a', 'limits: &l { tokens: *l }']) {
+    assert.match(
+      problems(() => loadConfig({ file: yamlFile(text) })),
+      /config\.yaml: aliases are not taken; found \*[al] at character \d+/,
+    );
+  }
+});
+
+test('a metrics page that other machines reach needs a word, too', () => {
+  const at = (flags: Record<string, string | boolean>) => () =>
+    loadConfig({ flags: { 'metrics-address': '0.0.0.0:9464', ...flags } });
+  assert.match(problems(at({})), /metrics\.address \(--metrics-address\): 0\.0\.0\.0:9464.*--metrics-public/);
+  assert.doesNotThrow(at({ 'metrics-public': true }));
+  assert.doesNotThrow(at({ 'insecure-public': true }));
+  assert.doesNotThrow(at({ 'metrics-address': '127.0.0.1:9464' }));
+  assert.doesNotThrow(at({ 'metrics-address': 'none' }));
+  // a word for the metrics is none for the service
+  assert.match(problems(at({ 'metrics-public': true, address: '0.0.0.0:1' })), /no TLS/);
 });
 
 test('a public address needs TLS and authentication, or a word', () => {

@@ -22,6 +22,7 @@ import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods
 import type { Callers } from '../../../src/grpc/transport/call-scope.js';
 import { CallTraces } from '../../../src/grpc/transport/call-traces.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
+import { StandingCalls } from '../../../src/grpc/transport/standing-calls.js';
 import { CallsUnderWay } from '../../../src/grpc/transport/calls-under-way.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { transportOptions } from '../../support/transport.js';
@@ -62,9 +63,10 @@ describe('the gate', () => {
     const callers: Callers = new WeakMap();
     const traces = new CallTraces();
     const wait = new ExpectedWait();
+    const standing = new StandingCalls();
     const log = pino({ enabled: false });
     server = createGrpcServer(OPTIONS, [
-      gate({ rules: ruleOf, tokens: undefined, callers, traces, models, wait, metrics, log }),
+      gate({ rules: ruleOf, tokens: undefined, callers, traces, standing, models, wait, metrics, log }),
     ]);
     const requestDeserialize = (bytes: Buffer): Buffer => {
       read++;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { startMetricsServer } from '../../../src/metrics/http.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
@@ -47,6 +49,36 @@ test('metrics and probes over HTTP', async () => {
     assert.equal((await get('/constructor')).status, 404);
     assert.equal((await get('/metrics', { method: 'POST' })).status, 405);
   } finally {
+    await server.close();
+  }
+});
+
+test('a probe gets in beside many connections that ask slowly or for nothing, or read nothing', async () => {
+  const metrics = createMetrics(() => []);
+  const server = await startMetricsServer({ host: '127.0.0.1', port: 0 }, metrics.registry, {
+    healthy: () => true,
+    ready: () => true,
+  });
+  const slow: ReturnType<typeof connect>[] = [];
+  const open = async (request: string): Promise<void> => {
+    const socket = connect({ host: '127.0.0.1', port: server.port });
+    socket.on('error', () => undefined);
+    socket.pause();
+    slow.push(socket);
+    await once(socket, 'connect');
+    socket.write(request);
+  };
+  try {
+    const many = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(200);
+    for (const request of ['GET /metr', '', many]) {
+      for (let i = 0; i < 70; i++) await open(request);
+      const page = await fetch(`http://127.0.0.1:${server.port}/healthz`, {
+        headers: { connection: 'close' },
+      });
+      assert.equal(await page.text(), 'ok\n');
+    }
+  } finally {
+    for (const socket of slow) socket.destroy();
     await server.close();
   }
 });

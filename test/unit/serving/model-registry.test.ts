@@ -30,6 +30,14 @@ function calibrationOf(digest: string, version: string): Calibration {
   return { version, model: { weights_digest: digest } } as unknown as Calibration;
 }
 
+const OPTIONS = {
+  defaultName: undefined,
+  drainMs: 0,
+  metrics: createMetrics(() => []),
+  log: pino({ enabled: false }),
+  onChange: () => undefined,
+};
+
 interface Loads {
   readonly registry: ModelRegistry;
   /** What was applied to each model that was started, in order. */
@@ -49,11 +57,7 @@ async function startRegistry(): Promise<Loads> {
       applied.push(own);
       return servedModel(name, digest, own);
     },
-    defaultName: undefined,
-    drainMs: 0,
-    metrics: createMetrics(() => []),
-    log: pino({ enabled: false }),
-    onChange: () => undefined,
+    ...OPTIONS,
   });
   const finish = (digest = DIGEST): void => waiting.shift()!(digest);
   while (waiting.length === 0) await Promise.resolve();
@@ -100,5 +104,70 @@ describe('a calibration that ends while its model is loaded again', () => {
       [1, 1, 0],
     );
     await registry.close(0);
+  });
+});
+
+describe('a folder that is gone', () => {
+  it('is named; its model goes on, and the others are loaded', async () => {
+    const folders = new Map([
+      ['arm', 'models/arm'],
+      ['leg', 'models/leg'],
+    ]);
+    const registry = await ModelRegistry.start({
+      folders: () => Promise.resolve(folders),
+      start: (name) => Promise.resolve(servedModel(name, DIGEST, [])),
+      ...OPTIONS,
+    });
+    const [arm, leg] = registry.models;
+    folders.delete('leg');
+    const gone = { kind: 'not_found', message: /leg: its folder is gone; found no bundle in leg/ };
+    await assert.rejects(registry.reload(''), gone);
+    await assert.rejects(registry.reload('leg'), gone);
+    assert.notEqual(registry.get('arm'), arm);
+    assert.equal(registry.get('leg'), leg);
+    assert.deepEqual(
+      registry.states.map(({ name, state }) => [name, state]),
+      [
+        ['arm', 'READY'],
+        ['leg', 'READY'],
+      ],
+    );
+    await assert.rejects(registry.reload('nobody'), /no such model/);
+    await registry.close(0);
+  });
+});
+
+describe('closing while a model is loaded', () => {
+  it('gives the load up, waits until it has ended, and loads nothing more', async () => {
+    let hanging = false;
+    const signals: AbortSignal[] = [];
+    const registry = await ModelRegistry.start({
+      folders: () =>
+        Promise.resolve(
+          new Map([
+            ['arm', 'arm'],
+            ['leg', 'leg'],
+          ]),
+        ),
+      start: async (name, _directory, signal) => {
+        if (!hanging) return servedModel(name, DIGEST, []);
+        signals.push(signal);
+        return new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => setImmediate(reject, signal.reason)),
+        );
+      },
+      ...OPTIONS,
+    });
+    hanging = true;
+    let ended = false;
+    const reloading = assert
+      .rejects(registry.reload(''), /arm: the server is stopping.*leg: the server is stopping/)
+      .then(() => (ended = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    await registry.close(0);
+    await reloading;
+    assert.ok(ended);
+    assert.equal(signals.length, 1);
+    await assert.rejects(registry.reload('leg'), { kind: 'unavailable' });
   });
 });

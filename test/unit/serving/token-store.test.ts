@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Fault } from '../../../src/errors.js';
 import { TokenStore } from '../../../src/serving/token-store.js';
@@ -42,8 +42,13 @@ test('errors name the entry and never show a token', () => {
     [`tokens: [{ name: a, token: ${TOKEN}, permissions: [] }]`, /tokens\.0/],
     [`tokens: [{ name: a, token: ${TOKEN}, sha256: ${SHA256}, permissions: [score] }]`, /tokens\.0/],
     [GOOD.replace('operator', 'arm'), /a name twice; found arm/],
-    [`tokens: [ ${TOKEN}`, /tokens cannot be read; found BAD_/],
+    [`tokens: [ ${TOKEN}`, /not YAML; found BAD_/],
     [`${TOKEN}`, /file/],
+    [`tokens: &${TOKEN} [ *${TOKEN} ]`, /aliases are not taken; found an alias/],
+    [
+      GOOD.replace(SHA256, createHash('sha256').update(TOKEN).digest('hex')),
+      /one token under two names; found arm and operator/,
+    ],
   ] as const) {
     assert.throws(
       () => new TokenStore(tokensFile(text)),
@@ -55,5 +60,19 @@ test('errors name the entry and never show a token', () => {
       },
     );
   }
-  assert.throws(() => new TokenStore('/no/such/tokens.yaml'), /ENOENT/);
+  assert.throws(() => new TokenStore('/no/such/tokens.yaml'), /no such file/);
+});
+
+test('a file that others may read or write is told', { skip: process.platform === 'win32' }, () => {
+  const file = tokensFile(GOOD);
+  const store = new TokenStore(file);
+  for (const [mode, told] of [
+    [0o600, false],
+    [0o640, false],
+    [0o644, true],
+    [0o602, true],
+  ] as const) {
+    chmodSync(file, mode);
+    assert.equal(store.exposure() !== undefined, told, mode.toString(8));
+  }
 });
