@@ -16,6 +16,7 @@ import { compareInt8 } from './report/precision.js';
 import type { Report } from './report/report-schema.js';
 import { CALIBRATION_FORMAT, type Calibration } from './calibration-schema.js';
 import { splitRows, type Split } from './data/split.js';
+import { tokenGroups } from './token-groups.js';
 
 export const CALIBRATE_DEFAULTS = { batch: 16, seed: 0, nearDuplicate: 0.1 } as const;
 
@@ -137,7 +138,14 @@ async function reportOn(
   const { units, plan } = collecting;
   const example = observations.rows[0]!;
   const landscape = await energyLandscape(engine, card, data, example, units, fit.better);
-  return evaluate(observations, fit, { card, plan, landscape, fittedRows, ids: data });
+  const { tau } = fit.scores[fit.better].temperature;
+  const rows = observations.rows.slice().sort();
+  const groups = await tokenGroups(data, rows, { score: fit.better, tau }, collecting);
+  return evaluate(observations, fit, {
+    ...{ card, plan, landscape, fittedRows },
+    ids: data,
+    tokenGroups: groups,
+  });
 }
 
 function fittingBatch(wanted: number, split: Split): number {

@@ -75,6 +75,9 @@ export async function engineContext(
   return { name, item: { dtype, bytes: hidden.bytes, visible, move: true } };
 }
 
+/** Groups travel as int32. */
+const MOST_GROUP = 2 ** 31 - 1;
+
 interface Shard {
   readonly source: Columns;
   readonly layout: ShardLayout;
@@ -172,7 +175,14 @@ export async function calibrationData(
       const { start, end } = tokenRange(shard, at);
       const shared = shard.layout.ragged || shape.length === 2 ? undefined : shape[0]!;
       const groups = await shard.source.rows('token_group', shared ? 0 : start, shared ?? end);
-      return toNumbers(`${shard.source.name}: token_group`, groups);
+      const field = `${shard.source.name}: token_group`;
+      const numbers = toNumbers(field, groups);
+      const bad = numbers.findIndex((group) => !(group >= 0 && group <= MOST_GROUP));
+      if (bad < 0) return numbers;
+      throw invalid(`${field}[${bad}] of row ${row}`, 'not a group', {
+        found: String(numbers[bad]),
+        wanted: `0 to ${MOST_GROUP}`,
+      });
     },
     layerActions: async (layer, row) => {
       // rows are the second axis here, so a layer is read whole, once: H * A values a row, little beside its context

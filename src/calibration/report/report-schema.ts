@@ -130,6 +130,25 @@ export const landscapeSchema = z.strictObject({
   energies: z.array(z.number()),
 });
 
+/** What the order of chunks depends on, where the data name groups of tokens. */
+export const tokenGroupsSchema = z.strictObject({
+  rows: count,
+  /** The chunks whose order it is about: the policy's samples, or without them other contexts' experts. */
+  order_of: z.enum(['candidates', 'swaps']),
+  groups: z.array(
+    z.strictObject({
+      group: count,
+      /** Visible tokens of it in a context, mean. */
+      tokens: z.number(),
+      /** Share of the pairs of chunks whose order changes with another episode's tokens: 0 it is not looked at, 0.5 all hangs on it. */
+      order_changed: figureSchema,
+      /** InfoNCE loss with another episode's tokens less the loss with its own, nats. */
+      loss_increase: figureSchema,
+    }),
+  ),
+});
+export type TokenGroupReport = z.infer<typeof tokenGroupsSchema>;
+
 export const reportSchema = z.strictObject({
   /** May it choose among its policy's samples? */
   verdict: verdictSchema,
@@ -144,6 +163,8 @@ export const reportSchema = z.strictObject({
   left_out: count,
   /** Choosing among the policy's samples; null where the data hold none. */
   choice: choiceReportSchema.nullable(),
+  /** Null where the data name no groups of tokens. */
+  token_groups: tokenGroupsSchema.nullable().default(null),
   infonce: z.strictObject({
     /** Loss at the card's tau and at the fitted one, nats; chance is the mean log of the chunks that a row kept. */
     before: figureSchema,

@@ -17,7 +17,7 @@ import { finiteOrNull, reportFigure, type ReportFigure } from './figure.js';
 import { hardestReport } from './hardest.js';
 import { lossReports } from './losses.js';
 import { batchMatrix, histogram, type Landscape } from './plots.js';
-import type { Report, ReportBin } from './report-schema.js';
+import type { Report, ReportBin, TokenGroupReport } from './report-schema.js';
 import { compareScores } from './score-comparison.js';
 import { sliceReports } from './slices.js';
 import { structureReport, type RowIds } from './structure.js';
@@ -30,6 +30,8 @@ export interface EvaluateOptions {
   /** Hashes of the rows that the fit was made on. */
   readonly fittedRows: readonly string[];
   readonly ids: RowIds;
+  /** Null: not measured. */
+  readonly tokenGroups: TokenGroupReport | null;
 }
 
 /** Levels at which the p-values of experts are checked. */
@@ -39,7 +41,7 @@ const NO_GATES = { readout: null, logit: null, corrected: null };
 
 /** Every figure of `observations` under a fit made on other rows. Energies and AUROCs are those of the better score. */
 export function evaluate(observations: Observations, fit: Fit, options: EvaluateOptions): Report {
-  const { card, plan, landscape, fittedRows, ids } = options;
+  const { card, plan, landscape, fittedRows, ids, tokenGroups } = options;
   const { clusters } = observations;
   const { better, scores } = fit;
   const { tau } = scores[better].temperature;
@@ -119,6 +121,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     effective_negatives: table.groups.usable.reduce((sum, usable) => sum + usable, 0) / own.length - 1,
     left_out: observations.leftOut,
     choice: choice ?? null,
+    token_groups: tokenGroups,
     infonce: {
       before: one('lossBefore'),
       after: one('lossAfter'),

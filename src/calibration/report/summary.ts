@@ -4,6 +4,7 @@ import { tableLines, type Table } from './table.js';
 import { choiceRemarks, controlTable, correlationTable, gateTable, verdictLines } from './tables/choosing.js';
 import { negativeTable } from './tables/chunks.js';
 import { keyFigures, marginTable, pValueTable, scoreTable, type Reported } from './tables/key-figures.js';
+import { tokenGroupRemark, tokenGroupTable } from './tables/token-groups.js';
 
 export function summaryText(reported: Reported): string {
   const { report, better } = reported;
@@ -18,6 +19,7 @@ export function summaryText(reported: Reported): string {
     ...tableLines(keyFigures(reported)),
     '',
     ...choiceLines(choice),
+    ...tokenGroupLines(report),
     'Wrong chunks (0.5: blind)',
     ...tableLines(negativeTable(report)),
     ...report.omitted.map(({ name, reason }) => `  ${name}: not measured, ${reason}`),
@@ -44,6 +46,12 @@ function choiceLines(choice: Report['choice']): string[] {
           title: "Gates: the pick is executed where it lies the margin below the policy's own",
         })),
   ];
+}
+
+function tokenGroupLines({ token_groups: groups }: Report): string[] {
+  if (groups === null) return [];
+  const { title, ...table } = tokenGroupTable(groups);
+  return [title, ...tableLines(table), `  ${tokenGroupRemark(groups)}`, ''];
 }
 
 function titled(table: Table): string[] {

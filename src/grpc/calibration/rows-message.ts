@@ -44,6 +44,13 @@ export function decodeRows(message: CalibrationRows__Output): Map<string, Tensor
     const shape = columns.get('hidden')?.shape ?? [];
     // [T, D] or [m, D] have a token a row, [m, S, D] has S
     const groups = Int32Array.from(message.tokenGroup);
+    const bad = groups.findIndex((group) => group < 0); // beyond int32 it has wrapped round
+    if (bad >= 0) {
+      throw invalid(`rows.token_group[${bad}]`, 'not a group', {
+        found: String(message.tokenGroup[bad]),
+        wanted: 'below 2^31',
+      });
+    }
     const columnShape = shape.length === 3 ? [shape[0]!, groups.length / shape[0]!] : [groups.length];
     if (!Number.isInteger(columnShape.at(-1))) {
       throw invalid('rows.token_group', 'one entry a context token', {

@@ -12,6 +12,7 @@ import {
 } from '../tables/choosing.js';
 import { lossTable, negativeTable, omittedText, structureRemarks, structureTable } from '../tables/chunks.js';
 import { keyFigures, marginTable, pValueTable, scoreTable, type Reported } from '../tables/key-figures.js';
+import { tokenGroupRemark, tokenGroupTable } from '../tables/token-groups.js';
 import { hardestTable, taskTable, timeTable, worstPickTable } from '../tables/rows.js';
 import { listHtml, pictureHtml, tableHtml } from './elements.js';
 import { pictures } from './pictures.js';
@@ -59,7 +60,7 @@ ${sections(options).join('\n')}
 
 function sections(options: PageOptions): string[] {
   const { report, findings } = options;
-  const { choice } = report;
+  const { choice, token_groups: groups } = report;
   const all = pictures(options).map((picture, i) => ({
     name: picture.name,
     html: pictureHtml(picture, i + 1),
@@ -93,6 +94,7 @@ function sections(options: PageOptions): string[] {
       tableHtml(lossTable(report)),
       tableHtml(structureTable(report)),
       listHtml(structureRemarks(report)),
+      ...(groups === null ? [] : [tableHtml(tokenGroupTable(groups)), listHtml([tokenGroupRemark(groups)])]),
     ),
     section(
       'Pictures',
