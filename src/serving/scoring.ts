@@ -22,7 +22,7 @@ import {
   checkedTau,
   type ContextInput,
 } from './checked-inputs.js';
-import type { Answered } from './model-calibration.js';
+import type { Answered } from '../calibration/apply.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './admission.js';

@@ -18,7 +18,7 @@ import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
 import { LiveQuality } from '../quality/live-quality.js';
 import { Decisions } from './decisions.js';
-import { ModelCalibration } from './model-calibration.js';
+import { ModelCalibration } from '../calibration/apply.js';
 
 /** Starts a warm engine for a bundle. */
 export type EngineStarter = (bundle: ModelBundle) => Promise<Engine>;

@@ -7,7 +7,7 @@ import type { ModelVersion } from '../../generated/action_energy/v1/ModelVersion
 import type { ReloadRequest__Output } from '../../generated/action_energy/v1/ReloadRequest.js';
 import type { ReloadResponse } from '../../generated/action_energy/v1/ReloadResponse.js';
 import { Fault } from '../../errors.js';
-import type { CalibrationState } from '../../serving/model-calibration.js';
+import type { CalibrationState } from '../../calibration/apply.js';
 import type { ModelRegistry } from '../../serving/model-registry.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { ServingParts } from '../../serving/admission.js';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { scoresOf } from '../../../src/calibration/choice/candidate-table.js';
 import { bestRule } from '../../../src/calibration/choice/fit-choice.js';
 import { calibrate } from '../../../src/calibration/calibrate.js';
-import { choosingScore } from '../../../src/calibration/choosing-terms.js';
+import { choosingScore } from '../../../src/calibration/apply.js';
 import { collect } from '../../../src/calibration/collect.js';
 import { priorCorrection } from '../../../src/calibration/correction.js';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
