@@ -57,11 +57,11 @@ export const limits = z.strictObject({
     .int()
     .min(65535)
     .max(2 ** 31 - 1)
-    .default(16 * MIB)
+    .default(MIB / 2)
     .meta(
       meta(
         'receive-window-bytes',
-        'HTTP/2 receive window of a connection and of each call: what a client may send ahead',
+        'HTTP/2 receive window of each call: what a client may send ahead of what is read. Less where memory-bytes is small',
       ),
     ),
 });

@@ -19,9 +19,8 @@ import { scoreActions } from './energy/score-actions.js';
 import { reportOutcome } from './selection/report-outcome.js';
 import { selectAction } from './selection/select-action.js';
 import type { CallParts } from './transport/call-scope.js';
-import { clientStream } from './transport/client-stream.js';
-import { methodName, type MethodRule } from './transport/method-rule.js';
-import { unary } from './transport/unary.js';
+import { methodName, type MethodRule } from './transport/gate.js';
+import { clientStream, unary } from './transport/handle-call.js';
 
 export type HandlerParts = CallParts & ServingParts & PassParts;
 

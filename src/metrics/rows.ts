@@ -14,6 +14,7 @@ export const DASHBOARDS = {
       calls: 'Calls',
       latency: 'Latency',
       refusals: 'Refused and lost',
+      connections: 'Connections',
       queue: 'Queue and batches',
       contexts: 'Contexts',
       process: 'Process',

@@ -1,15 +1,24 @@
 /**
- * One bound over the memory that clients can cause: messages on their way in (received, inflated, queued), answers that are
- * not yet taken, and kept contexts.
+ * One bound over the memory that clients can cause: calls, messages on their way in (received, inflated, queued), what is sent
+ * ahead of those that wait, answers that are not yet taken, and kept contexts.
  *
- * - A message asks first, and is not received when there is no room. After a grant all together are at most `limit`.
+ * - Calls, messages and what is sent ahead ask first, and are refused, or not read, when there is no room. After a grant all
+ *   together are at most `limit`.
+ * - Large messages leave a little for small ones, so that a server full of uploads still answers a health check.
  * - An answer is there already, so it is counted without being asked. Whoever sends answers cuts those off that are not
  *   taken before they are more than `answersLimit`.
  */
 import { totalmem } from 'node:os';
 
-export type Account = 'messages' | 'answers';
+export type Account = 'calls' | 'messages' | 'ahead' | 'answers';
 
+/** Messages up to this are small. */
+export const SMALL_BYTES = 64 * 1024;
+
+/** Of the limit: what large messages leave to everything else. */
+const SMALL_SHARE = 1 / 16;
+/** Of the limit: what is sent ahead of uploads that wait. */
+const AHEAD_SHARE = 1 / 8;
 /** Of the limit: answers that are not yet taken. */
 const ANSWERS_SHARE = 1 / 4;
 /** Of the limit: kept contexts of all models together. */
@@ -27,13 +36,17 @@ export function defaultMemoryBytes(): number {
 export class MemoryBudget {
   readonly limit: number;
   readonly #elsewhere: () => number;
-  readonly #taken: Record<Account, number> = { messages: 0, answers: 0 };
+  readonly #taken: Record<Account, number> = { calls: 0, messages: 0, ahead: 0, answers: 0 };
   readonly #freed = new Set<() => void>();
 
   /** `limit` in bytes; `elsewhere`: bytes that others keep the book of (kept contexts). */
   constructor(limit: number, elsewhere: () => number = () => 0) {
     this.limit = limit;
     this.#elsewhere = elsewhere;
+  }
+
+  get aheadLimit(): number {
+    return this.limit * AHEAD_SHARE;
   }
 
   get answersLimit(): number {
@@ -48,14 +61,15 @@ export class MemoryBudget {
     return this.#taken[account];
   }
 
-  /** Bytes that a message could take now; never below 0. */
+  /** Bytes that are not taken; never below 0. */
   get free(): number {
-    return Math.max(0, this.limit - this.#elsewhere() - this.#taken.messages - this.#taken.answers);
+    const { calls, messages, ahead, answers } = this.#taken;
+    return Math.max(0, this.limit - this.#elsewhere() - calls - messages - ahead - answers);
   }
 
-  /** Memory for a message, or undefined when there is too little. What it returns gives it back, once. */
-  take(bytes: number): (() => void) | undefined {
-    return bytes > this.free ? undefined : this.#add('messages', bytes);
+  /** Memory that one asks for, or undefined when there is too little. What it returns gives it back, once. */
+  take(account: Exclude<Account, 'answers'>, bytes: number): (() => void) | undefined {
+    return bytes > this.#room(account, bytes) ? undefined : this.#add(account, bytes);
   }
 
   /** Counts an answer until what it returns is called, once. */
@@ -67,6 +81,11 @@ export class MemoryBudget {
   onFreed(listener: () => void): () => void {
     this.#freed.add(listener);
     return () => this.#freed.delete(listener);
+  }
+
+  #room(account: Account, bytes: number): number {
+    if (account === 'ahead') return Math.min(this.free, this.aheadLimit - this.#taken.ahead);
+    return account === 'messages' && bytes > SMALL_BYTES ? this.free - this.limit * SMALL_SHARE : this.free;
   }
 
   #add(account: Account, bytes: number): () => void {

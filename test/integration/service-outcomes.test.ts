@@ -105,7 +105,7 @@ test('sent is answered, refused and failed, by code and reason', async () => {
   };
   await until(async () => (await depth()) === 2);
   await expect('RESOURCE_EXHAUSTED', call(greedy, ScoreActions, request));
-  await expect('DEADLINE_EXCEEDED', call(third, ScoreActions, request, { timeoutMs: 100 }));
+  await expect('DEADLINE_EXCEEDED', call(third, ScoreActions, request, { timeoutMs: 1_000 }));
   // one that leaves while it waits
   const leaving = open();
   leaving.end(framed(ScoreActions.requestSerialize(request)));

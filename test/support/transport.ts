@@ -18,7 +18,7 @@ export function transportOptions(overrides: Partial<TransportOptions> = {}): Tra
     connectionIdleMs: 60_000,
     stallMs: 10_000,
     transferMs: 60_000,
-    receiveWindowBytes: 1 << 20,
+    receiveWindowBytes: 256 << 10,
     keepaliveTimeMs: 60_000,
     keepaliveTimeoutMs: 20_000,
     ...overrides,

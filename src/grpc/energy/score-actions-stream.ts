@@ -13,10 +13,9 @@ import type { ScoreActionsStreamResponse } from '../../generated/action_energy/v
 import type { Decoded, Parsed } from '../../wire/request.js';
 import type { Scope } from '../../serving/scope.js';
 import { measureRespond, type ServingParts } from '../../serving/admission.js';
-import { logEnd, scopeOf, type CallParts } from '../transport/call-scope.js';
+import { logEnd, requestIdOf, scopeOf, type CallParts } from '../transport/call-scope.js';
 import { endTrace } from '../transport/call-traces.js';
 import { callStatus, codeOf, publicStatus } from '../transport/status.js';
-import { requestIdOf } from '../transport/request-id.js';
 import { scoreActions } from './score-actions.js';
 
 type Message = Decoded<ScoreActionsStreamRequest__Output>;

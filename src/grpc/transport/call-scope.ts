@@ -1,4 +1,5 @@
-/** A gRPC call as a request of the service: who, until when, and its line in the log. */
+/** A gRPC call as a request of the service: who, until when, under which id, its line in the log, and what a stopping server waits for. */
+import { randomBytes } from 'node:crypto';
 import { status as Code, type Deadline, type Metadata } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { systemClock } from '../../batching/clock.js';
@@ -6,8 +7,6 @@ import { Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { Caller, Scope } from '../../serving/scope.js';
 import type { CallTraces } from './call-traces.js';
-import type { CallsUnderWay } from './calls-under-way.js';
-import { requestIdOf } from './request-id.js';
 import { codeOf } from './status.js';
 
 /** Callers by the metadata object of their call, which grpc-js hands on to the handler; the gate notes them. */
@@ -83,4 +82,55 @@ export function logEnd(
   if (fault?.kind === 'internal') log.error({ ...line, err: fault }, 'internal error');
   else if (fault === undefined) log.debug(line, 'request');
   else log.debug({ ...line, fault: fault.message }, 'request');
+}
+
+const REQUEST_ID = 'x-request-id';
+const WELL_FORMED = /^[A-Za-z0-9._:-]{1,64}$/;
+
+/** The id by which a client's error and the server's log find each other: the client's own `x-request-id` when it is well-formed, else a new one, which the metadata then holds. */
+export function requestIdOf(metadata: Metadata): string {
+  const [given] = metadata.get(REQUEST_ID);
+  if (typeof given === 'string' && WELL_FORMED.test(given)) return given;
+  const made = randomBytes(8).toString('hex');
+  metadata.set(REQUEST_ID, made);
+  return made;
+}
+
+/** The calls under way: counted, so that a stopping server can refuse new ones and wait for the rest. */
+export class CallsUnderWay {
+  readonly #stopping = new AbortController();
+  #count = 0;
+  #idle: (() => void)[] = [];
+
+  /** Aborted when the server begins to stop. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Counts a call in; returns what counts it out, once. Errors: `unavailable` when stopping. */
+  begin(): () => void {
+    this.refuseWhenStopping();
+    this.#count++;
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      this.#count--;
+      if (this.#count === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    };
+  }
+
+  /** Throws `unavailable` when stopping. */
+  refuseWhenStopping(): void {
+    if (this.#stopping.signal.aborted) {
+      throw new Fault('unavailable', 'the server is stopping', { mend: 'Try another replica' });
+    }
+  }
+
+  /** From here on `begin` refuses; resolves when no call is under way. */
+  stop(): Promise<void> {
+    this.#stopping.abort();
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
 }

@@ -3,24 +3,51 @@
  * and can it be answered in time. A refusal then costs neither the reading nor the decoding of a message, and a server that is asked for ten times what
  * it can do keeps its cores for what it accepted.
  */
-import { ServerInterceptingCall, ServerListenerBuilder, type ServerInterceptor } from '@grpc/grpc-js';
+import {
+  ServerInterceptingCall,
+  ServerListenerBuilder,
+  type Metadata,
+  type ServerInterceptor,
+} from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { QueueRefusal } from '../../batching/queue.js';
 import { lateFault } from '../../batching/refusals.js';
 import { systemClock } from '../../batching/clock.js';
-import { toFault, type Fault } from '../../errors.js';
+import { Fault, toFault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { ExpectedWait, Pledge } from '../../serving/admission.js';
 import type { ServedModel } from '../../serving/served-model.js';
-import type { TokenStore } from '../../serving/token-store.js';
 import type { Caller } from '../../serving/scope.js';
-import { authenticate } from './auth.js';
-import { logEnd, monotonicDeadline, type Callers } from './call-scope.js';
+import type { Permission, TokenStore } from '../../serving/token-store.js';
+import { logEnd, monotonicDeadline, requestIdOf, type Callers } from './call-scope.js';
 import type { CallTraces } from './call-traces.js';
-import { methodName, type MethodRules } from './method-rule.js';
-import { requestIdOf } from './request-id.js';
 import type { StandingCalls } from './standing-calls.js';
 import { callStatus } from './status.js';
+
+/** What the transport must know of a method before it reads a message; `src/grpc/methods.ts` is the table of them. */
+export interface MethodRule {
+  /** What a token must permit; `any`: any token; `none`: no token at all. */
+  readonly permission: Permission | 'any' | 'none';
+  /** Its one message becomes one work in a model's queue: it is refused on its headers when no queue has room. */
+  readonly queued: boolean;
+  /** What its messages hold: `tensors`, up to `limits.messageBytes`; or a few `names`, up to 64 KiB. */
+  readonly takes: 'tensors' | 'names';
+}
+
+/** By path, `/package.Service/Method`. */
+export type MethodRules = (path: string) => MethodRule;
+
+/** The longest message of names: a model, a context's id, a health check, a reflection query. */
+const NAMES_BYTES = 64 * 1024;
+
+export function bytesOf({ takes }: MethodRule, messageBytes: number): number {
+  return takes === 'tensors' ? messageBytes : Math.min(NAMES_BYTES, messageBytes);
+}
+
+/** The last part of a path, as logs name a method. */
+export function methodName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
 
 export interface GateParts {
   readonly rules: MethodRules;
@@ -113,4 +140,45 @@ function refusalOf(
   if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) return { model, ...first };
   const lateMs = nowMs + wait.answerMs(nowMs, models) - deadlineMs;
   return lateMs > 0 ? { model, reason: 'late', fault: lateFault(lateMs) } : undefined;
+}
+
+/**
+ * Who calls, and may they: by token, by certificate, or by connection. Without `tokens` everybody may do everything that reaches the server (loopback, or mutual TLS). Errors:
+ * `unauthenticated`, `denied`.
+ */
+function authenticate(
+  tokens: TokenStore | undefined,
+  { permission }: MethodRule,
+  metadata: Metadata,
+  call: Pick<ServerInterceptingCall, 'getPeer' | 'getAuthContext'>,
+): Caller {
+  if (tokens === undefined || permission === 'none') return anonymousCaller(call);
+  const holder = tokens.find(bearerToken(metadata));
+  if (holder === undefined) throw new Fault('unauthenticated', 'unknown token', { field: 'authorization' });
+  if (permission !== 'any' && !holder.permissions.has(permission)) {
+    throw new Fault('denied', `this token may not ${permission}`, {
+      found: `${holder.name}: ${[...holder.permissions].join(', ')}`,
+      wanted: permission,
+    });
+  }
+  return { client: `token:${holder.name}`, owner: `token:${holder.name}` };
+}
+
+function bearerToken(metadata: Metadata): string {
+  const [header] = metadata.get('authorization');
+  const token = typeof header === 'string' ? /^bearer +(\S+)$/i.exec(header)?.[1] : undefined;
+  if (token !== undefined) return token;
+  throw new Fault('unauthenticated', 'no bearer token', {
+    field: 'authorization',
+    found: header === undefined ? 'no such header' : 'another scheme',
+    wanted: 'Bearer TOKEN',
+  });
+}
+
+/** By certificate where there is one, else by connection. */
+function anonymousCaller(call: Pick<ServerInterceptingCall, 'getPeer' | 'getAuthContext'>): Caller {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  if (certificate === undefined) return { client: `peer:${call.getPeer()}` };
+  const client = `certificate:${certificate.fingerprint256}`;
+  return { client, owner: client };
 }

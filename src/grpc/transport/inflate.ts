@@ -38,7 +38,7 @@ export async function inflateMessage(
     ? message.readUInt32LE(message.byteLength - GZIP_SIZE_BYTES)
     : Math.min(mostBytes, message.byteLength * MOST_DEFLATE_RATIO);
   if (bytes > mostBytes) throw tooLong(`${bytes} bytes`, mostBytes);
-  const giveBack = budget.take(bytes);
+  const giveBack = budget.take('messages', bytes);
   if (giveBack === undefined) throw noMemory(bytes);
   try {
     const options = {

@@ -102,7 +102,7 @@ export class ReceiveLine {
     while (this.#reading < most) {
       const next = this.#waiting.peek();
       if (next === undefined) return;
-      const giveBack = budget.take(next.bytes);
+      const giveBack = budget.take('messages', next.bytes);
       if (giveBack === undefined) return;
       this.#waiting.remove(next);
       this.#waitingBytes -= next.bytes;

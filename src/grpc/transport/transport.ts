@@ -1,19 +1,24 @@
 /**
- * The gRPC server's HTTP/2 side: receive windows, caps and keepalive.
- *
- * With HTTP/2's default window of 64 KiB a client of a 5 MB request stops 75 times to wait for permission to go on; with
- * 16 MiB it never does. grpc-js 1.14.7 reads `grpc-node.flow_control_window` on the client only (grpc/grpc-node pull request
- * 3058), so this file reaches for two things inside its server: the options that its HTTP/2 servers are made with, and
- * the making of each, where sessions can be met. `test/unit/grpc/transport.test.ts` fails when an update moves them.
+ * The gRPC server's HTTP/2 side: windows, caps and keepalive, and what is refused before it is a call. grpc-js 1.14.7 has no
+ * setting for these (`grpc-node.flow_control_window` is read on the client only, grpc/grpc-node pull request 3058), so this
+ * file reaches for what its server hides: the options of its HTTP/2 servers, the making of each, and the beginning of each
+ * stream. `test/unit/grpc/transport.test.ts` fails when an update moves them.
  */
 import { lstat, unlink } from 'node:fs/promises';
-import type { ServerHttp2Session } from 'node:http2';
-import { connect, type Server as NetServer, type Socket } from 'node:net';
+import {
+  constants,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2';
+import { connect } from 'node:net';
 import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
-import { Fault } from '../../errors.js';
+import { systemClock } from '../../batching/clock.js';
 import type { HostPort } from '../../config/checks.js';
-import { PeerConnections } from './peer-connections.js';
-import { ReceiveWindows } from './receive-windows.js';
+import { Fault } from '../../errors.js';
+import { Connections, type ConnectionsOptions } from './connections.js';
 import { WireCalls, type WireOptions } from './wire-calls.js';
 
 /**
@@ -21,60 +26,97 @@ import { WireCalls, type WireOptions } from './wire-calls.js';
  * stay at 16 KiB. Not more: a frame holds up the other calls of its connection while it comes, 8 ms on a gigabit network.
  */
 const MAX_FRAME_BYTES = 1 << 20;
+/** Of a connection: what lies between two turns of the server on a fast link. Node gives it back at once; a call's window bounds. */
+const CONNECTION_WINDOW_BYTES = 16 << 20;
+/** Of one call, as gRPC's C core has it. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/**
+ * A control loop that cancels each call sends a reset with each; beyond nghttp2's own 1000 at once and 33 a second the whole
+ * connection would go, with other callers' calls on it. What a cancelled call costs is bounded elsewhere: calls under way
+ * by `concurrentStreams`, and nothing of it is computed. Node 20 does not know the setting.
+ */
+const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 
-export interface TransportOptions extends WireOptions {
-  readonly connections: number;
+export interface TransportOptions
+  extends Omit<WireOptions, 'windowBytes'>, Omit<ConnectionsOptions, 'clock'> {
+  readonly metrics: WireOptions['metrics'] & ConnectionsOptions['metrics'];
   readonly concurrentStreams: number;
-  /** A connection without a call for this long is closed. */
-  readonly connectionIdleMs: number;
-  /** Connections of one address. */
-  readonly peerConnections: number;
-  /** Of each connection and of each call. */
+  /** Of each call, at most: what its client may send ahead of what is read. */
   readonly receiveWindowBytes: number;
   readonly keepaliveTimeMs: number;
   readonly keepaliveTimeoutMs: number;
 }
 
+type StreamHandler = (extra: unknown, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
 /** The part of grpc-js's server that its types hide. */
 interface ServerInternals {
-  commonServerOptions?: { settings?: { initialWindowSize?: number; maxFrameSize?: number } };
-  createHttp2Server?: (credentials: ServerCredentials) => NetServer;
+  commonServerOptions?: ServerOptions;
+  createHttp2Server?: (credentials: ServerCredentials) => Http2Server;
+  _streamHandler?: StreamHandler;
 }
 
 export function createGrpcServer(options: TransportOptions, interceptors: ServerInterceptor[]): Server {
+  const windowBytes = windowOf(options);
   const server = new Server({
     'grpc.max_receive_message_length': options.messageBytes,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': options.concurrentStreams,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
-    'grpc.max_connection_idle_ms': options.connectionIdleMs,
     'grpc.enable_channelz': 0,
-    interceptors: [new WireCalls(options).interceptor, ...interceptors],
+    interceptors: [new WireCalls({ ...options, windowBytes }).interceptor, ...interceptors],
   });
   const internals = server as unknown as ServerInternals;
   const create = internals.createHttp2Server?.bind(server);
-  if (internals.commonServerOptions === undefined || create === undefined) {
-    throw new Fault(
-      'internal',
-      'this version of grpc-js hides its HTTP/2 servers: receive windows cannot be set',
-    );
+  const begin = internals._streamHandler?.bind(server);
+  if (internals.commonServerOptions === undefined || create === undefined || begin === undefined) {
+    throw new Fault('internal', 'this version of grpc-js hides its HTTP/2 servers: windows cannot be set');
   }
+  Object.assign(internals.commonServerOptions, RESETS);
   internals.commonServerOptions.settings = {
     ...internals.commonServerOptions.settings,
-    initialWindowSize: options.receiveWindowBytes,
+    initialWindowSize: windowBytes,
     maxFrameSize: MAX_FRAME_BYTES,
+    maxHeaderListSize: MAX_HEADER_BYTES,
   };
-  const windows = new ReceiveWindows(options.receiveWindowBytes, options.budget.limit);
-  const peers = new PeerConnections(options.peerConnections);
+  internals._streamHandler = (extra, stream, headers) => {
+    const refusal = refusalOf(headers);
+    if (refusal === undefined) return begin(extra, stream, headers);
+    options.metrics.rejections.inc({ model: '', reason: 'not_grpc' });
+    stream.on('error', () => undefined);
+    stream.respond(refusal, { endStream: true });
+    // in a turn of its own, or it overtakes the answer
+    setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  };
+  const connections = new Connections({ ...options, clock: systemClock });
   internals.createHttp2Server = (credentials) => {
     const http2Server = create(credentials);
-    http2Server.maxConnections = options.connections;
-    http2Server.on('connection', (socket: Socket) => peers.admit(socket));
-    http2Server.on('session', (session: ServerHttp2Session) => windows.add(session));
+    connections.watch(http2Server);
+    http2Server.on('session', (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    });
     return http2Server;
   };
   return server;
+}
+
+/** HTTP/2's least; and so many uploads at least may wait within what the budget has for what is sent ahead. */
+const LEAST_WINDOW_BYTES = 65_535;
+const MOST_WAITING = 64;
+
+function windowOf({ receiveWindowBytes, budget }: TransportOptions): number {
+  return Math.max(
+    LEAST_WINDOW_BYTES,
+    Math.min(receiveWindowBytes, Math.floor(budget.aheadLimit / MOST_WAITING)),
+  );
+}
+
+/** What gRPC over HTTP/2 is not: another method than POST, another content type than `application/grpc[+format]`. */
+function refusalOf(headers: IncomingHttpHeaders): Record<string, string | number> | undefined {
+  if (headers[':method'] !== 'POST') return { ':status': 405, allow: 'POST' };
+  const type = headers['content-type'] ?? '';
+  return /^application\/grpc(?:$|[+;])/.test(type) ? undefined : { ':status': 415 };
 }
 
 /** Binds `host:port` and returns the port. Errors name the setting. */

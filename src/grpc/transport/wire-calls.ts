@@ -8,15 +8,18 @@ import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { MemoryBudget } from '../../serving/memory-budget.js';
 import type { CallTraces } from './call-traces.js';
-import { bytesOf, type MethodRules } from './method-rule.js';
+import { bytesOf, type MethodRules } from './gate.js';
+import { noMemory } from './inflate.js';
 import { ReceiveLine } from './receive-line.js';
-import { observeCall, type RpcMetrics } from './rpc-metrics.js';
-import { isCallInternals, WireCall, type TransferBounds } from './wire-call.js';
+import { isCallInternals, type UploadBounds } from './upload.js';
+import { observeCall, WireCall, type RpcMetrics } from './wire-call.js';
 
-export interface WireOptions extends TransferBounds {
+export interface WireOptions extends UploadBounds {
   readonly rules: MethodRules;
   /** The longest message of a method that takes tensors. */
   readonly messageBytes: number;
+  /** HTTP/2's window of each call. */
+  readonly windowBytes: number;
   readonly budget: MemoryBudget;
   readonly metrics: RpcMetrics;
   readonly traces: CallTraces;
@@ -29,6 +32,8 @@ const PLACE_MS = 100;
 /** An upload without a deadline stands in line as if it had one this far away. */
 const PATIENCE_MS = 10_000;
 const SWEEP_MS = 250;
+/** What a call costs beside its message: headers, and what grpc-js keeps. */
+const CALL_BYTES = 16 * 1024;
 
 export class WireCalls {
   readonly #options: WireOptions;
@@ -53,24 +58,28 @@ export class WireCalls {
 
   readonly interceptor: ServerInterceptor = (method, call) => {
     const { path, requestStream, responseStream } = method;
-    const { rules, messageBytes, budget, stallMs, transferMs, metrics, traces } = this.#options;
+    const { rules, messageBytes, windowBytes, budget, stallMs, transferMs, metrics, traces } = this.#options;
     if (!isCallInternals(call)) {
       throw new Fault('internal', 'this version of grpc-js hides how its server reads messages');
     }
     const { stream } = call;
+    const giveBack = budget.take('calls', CALL_BYTES);
     const wire = new WireCall(call, {
+      giveBack: giveBack ?? (() => undefined),
+      windowBytes,
       messageBytes: bytesOf(rules(path), messageBytes),
       line: this.line,
       budget,
       stallMs,
       transferMs,
-      needsMessage: !requestStream,
+      stream: requestStream,
       oneAtATime: requestStream && !responseStream,
       onAnswer: (bytes) => this.#makeRoom(bytes),
       observer: observeCall(metrics, method, traces.begin(call.metadata, path, systemClock.nowMs())),
     });
     this.#enter(wire);
     stream.once('close', () => this.#leave(wire));
+    if (giveBack === undefined) wire.refuse(noMemory(CALL_BYTES), 'memory');
     return new OuterCall(call, this.#peerOf(stream), requestStream ? () => wire.answered() : undefined);
   };
 

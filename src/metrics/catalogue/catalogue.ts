@@ -3,9 +3,17 @@
  * of the dashboard where it stands. The series (`../metrics.ts`), the dashboards under deploy/grafana and the tests follow.
  */
 import { CALLS } from './calls.js';
+import { CONNECTIONS } from './connections.js';
 import { ENERGIES } from './energies.js';
 import { ENGINE } from './engine.js';
 import { MODELS } from './models.js';
 import { SELECTION } from './selection.js';
 
-export const CATALOGUE = { ...CALLS, ...ENGINE, ...ENERGIES, ...MODELS, ...SELECTION } as const;
+export const CATALOGUE = {
+  ...CALLS,
+  ...CONNECTIONS,
+  ...ENGINE,
+  ...ENERGIES,
+  ...MODELS,
+  ...SELECTION,
+} as const;

@@ -38,11 +38,15 @@ describe('a call on the wire', () => {
   /** Answers to ScoreActions; `echo` unless a test says otherwise. */
   let answerWith: ((request: Buffer) => Buffer) | undefined;
   let address: string;
+  /** Whether the handler of the stream reads no further. */
+  let holdBack: boolean;
+  let releaseHeld: () => void;
 
   beforeEach(() => {
     budget = new MemoryBudget(MIB);
     received = [];
     answerWith = undefined;
+    holdBack = false;
   });
   afterEach(() => {
     session.destroy();
@@ -73,6 +77,9 @@ describe('a call on the wire', () => {
           call.on('data', (each: Buffer) => {
             received.push(each);
             call.write(each.subarray(0, 1));
+            if (!holdBack) return;
+            call.pause();
+            releaseHeld = () => call.resume();
           });
           call.on('end', () => call.end());
           call.on('error', () => undefined);
@@ -125,8 +132,7 @@ describe('a call on the wire', () => {
     return answerOf(stream);
   }
 
-  const nothingHeld = (): Promise<void> =>
-    until(() => budget.taken('messages') === 0 && budget.taken('answers') === 0);
+  const nothingHeld = (): Promise<void> => until(() => budget.free === budget.limit);
 
   test('small and large messages pass, and nothing stays taken', async () => {
     await serve();
@@ -179,6 +185,71 @@ describe('a call on the wire', () => {
     assert.equal(answer.code, Code.OK, answer.message);
     assert.equal(answer.body.byteLength, LARGE + 5);
     await nothingHeld();
+  });
+
+  test('what is sent ahead of waiting uploads is counted, whatever its frames; beyond its share they are refused', async () => {
+    await serve(); // room for two windows of 64 KiB ahead
+    const first = open();
+    first.write(framed(Buffer.alloc(1), 0, LARGE));
+    await until(() => budget.taken('messages') === LARGE);
+    const bytes = Buffer.alloc(LARGE);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = i % 251;
+    const second = open();
+    second.write(framed(Buffer.alloc(0), 0, LARGE));
+    await until(() => budget.taken('ahead') > 0);
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 60_000; i++) second.write(bytes.subarray(i, i + 1)); // a frame each
+    second.end(bytes.subarray(60_000));
+    const third = await send(framed(bytes, 0, LARGE)); // the client cannot end it before it is refused
+    assert.equal(third.code, Code.RESOURCE_EXHAUSTED);
+    assert.match(third.message, /no memory for this message now/);
+    assert.ok(budget.taken('ahead') <= budget.aheadLimit);
+    assert.ok(process.memoryUsage().heapUsed - before < 64 * MIB);
+    first.close(http2.constants.NGHTTP2_CANCEL);
+    const answer = await answerOf(second);
+    assert.equal(answer.code, Code.OK, answer.message);
+    assert.ok(answer.body.subarray(5).equals(bytes), 'what was sent ahead comes first, and nothing is lost');
+    await nothingHeld();
+  });
+
+  test('a stream that nobody reads is held to a window', async () => {
+    budget = new MemoryBudget(8 * MIB);
+    await serve();
+    holdBack = true;
+    const stream = open(ScoreActionsStream.path);
+    const frame = framed(Buffer.alloc(10_000, 3));
+    stream.write(Buffer.concat(Array.from({ length: 100 }, () => frame))); // 1 MB
+    await until(() => budget.taken('ahead') > 0);
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => session.ping(resolve));
+    assert.ok(session.socket.bytesWritten < 300 * 1024, `${session.socket.bytesWritten} bytes`);
+    holdBack = false;
+    releaseHeld();
+    stream.end();
+    assert.equal((await answerOf(stream)).code, Code.OK);
+    assert.equal(received.length, 100);
+    await nothingHeld();
+  });
+
+  test('a message that is never half-closed is given up, and so are headers without a message', async () => {
+    await serve({ stallMs: 200 });
+    const whole = open();
+    whole.write(framed(Buffer.alloc(1000)));
+    const nothing = open();
+    nothing.write(Buffer.alloc(0));
+    const answers = await Promise.all([whole, nothing].map(answerOf));
+    for (const { code } of answers) assert.equal(code, Code.DEADLINE_EXCEEDED);
+    await nothingHeld();
+  });
+
+  test('calls themselves are counted; beyond the budget they are refused', async () => {
+    budget = new MemoryBudget(100 * 1024); // six calls
+    await serve({ concurrentStreams: 100 });
+    const open6 = Array.from({ length: 6 }, () => open());
+    await until(() => budget.taken('calls') > 90 * 1024);
+    assert.equal((await send(framed(Buffer.alloc(1)))).code, Code.RESOURCE_EXHAUSTED);
+    for (const stream of open6) stream.close(http2.constants.NGHTTP2_CANCEL);
+    await nothingHeld();
+    assert.equal((await send(framed(Buffer.alloc(1)))).code, Code.OK);
   });
 
   test('an upload that brings nothing any more is given up, and its memory with it', async () => {
@@ -273,6 +344,14 @@ describe('a call on the wire', () => {
       assert.equal(answer.code, Code.RESOURCE_EXHAUSTED);
       assert.match(answer.message, /no memory for this message now/);
       await nothingHeld();
+    });
+
+    test('a compressed message without an encoding is refused', async () => {
+      await serve();
+      const answer = await send(framed(gzipSync(contents), 1));
+      assert.equal(answer.code, Code.INVALID_ARGUMENT);
+      assert.match(answer.message, /compressed message without an encoding/);
+      assert.equal(received.length, 0);
     });
 
     test('an encoding that nobody knows is UNIMPLEMENTED', async () => {

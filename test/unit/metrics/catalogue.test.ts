@@ -11,7 +11,7 @@ const ROWS = Object.values(DASHBOARDS).flatMap(({ rows }) => Object.keys(rows));
 /** `info` gauges have facts in their labels; those of the process are not ours to name. */
 const LABELS = [
   'model grpc_type grpc_service grpc_method grpc_code stage reason kind outcome candidate source',
-  'digest architecture provider state version verdict rule result counted',
+  'digest architecture provider state version verdict rule result counted cause',
 ].flatMap((line) => line.split(' '));
 
 test('names are unique and end as their type and unit say', () => {
