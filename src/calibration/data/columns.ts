@@ -5,9 +5,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { invalid } from '../../errors.js';
-import { byteLength, type DType, type Tensor } from '../../tensor/tensor.js';
-import { readTensors } from '../../weights/checkpoint.js';
-import { openSafetensors } from '../../weights/safetensors.js';
+import { inMemory, openTensorFile, type TensorFile } from '../../data/tensor-file.js';
+import type { DType, Tensor } from '../../tensor/tensor.js';
 
 export interface Columns {
   /** File name without its directory, or what else to call the source. */
@@ -42,36 +41,24 @@ export async function dataFiles(paths: readonly string[]): Promise<string[]> {
 
 /** Errors: those of the readers; each names the file. */
 export async function openColumns(file: string): Promise<Columns> {
-  const name = path.basename(file);
-  if (!file.endsWith('.safetensors')) return memoryColumns(name, await readTensors(file));
-  const source = await openSafetensors(file);
+  const source = await openTensorFile(file);
   const { size } = await stat(file);
-  return {
-    name,
-    bytes: size,
-    header: source.header,
-    rows: (column, start, end) => source.readRows(column, start, end),
-    close: () => source.close(),
-  };
+  return columnsOf(source, path.basename(file), size);
 }
 
-/** Columns over tensors in memory (a client's stream, a file read whole). */
+/** Columns over tensors in memory. */
 export function memoryColumns(name: string, tensors: ReadonlyMap<string, Tensor>): Columns {
   let bytes = 0;
   for (const tensor of tensors.values()) bytes += tensor.bytes.byteLength;
+  return columnsOf(inMemory(name, tensors), name, bytes);
+}
+
+function columnsOf(file: TensorFile, name: string, bytes: number): Columns {
   return {
     name,
     bytes,
-    header: tensors,
-    rows: async (column, start, end) => {
-      const { dtype, shape, bytes: all } = tensors.get(column)!;
-      const rowBytes = byteLength(dtype, shape.slice(1));
-      return {
-        dtype,
-        shape: [end - start, ...shape.slice(1)],
-        bytes: all.subarray(start * rowBytes, end * rowBytes),
-      };
-    },
-    close: async () => undefined,
+    header: file.header,
+    rows: (column, start, end) => file.readRows(column, start, end),
+    close: () => file.close(),
   };
 }
