@@ -110,8 +110,9 @@ export async function evaluateCalibration(
   return reportOn(observations, calibration, calibration.data.fitted_rows, collecting, options);
 }
 
-async function preparePass(
-  options: CalibrateOptions,
+/** What a pass is told, but for the batch, the clusters and the prior. */
+export async function preparePass(
+  options: Pick<CalibrateOptions, 'engine' | 'card' | 'data' | 'onRows' | 'seed' | 'nearDuplicate'>,
 ): Promise<Omit<CollectOptions, 'batch' | 'clusters' | 'density'>> {
   const { engine, card, data, onRows } = options;
   const { seed = CALIBRATE_DEFAULTS.seed, nearDuplicate = CALIBRATE_DEFAULTS.nearDuplicate } = options;
@@ -148,7 +149,8 @@ async function reportOn(
   });
 }
 
-function fittingBatch(wanted: number, split: Split): number {
+/** Errors: a part of the split with fewer than 2 rows. */
+export function fittingBatch(wanted: number, split: Split): number {
   const batch = Math.min(wanted, split.fit.length, split.heldOut.length);
   if (batch >= 2) return batch;
   throw invalid('data', 'too few rows to compare chunks', {

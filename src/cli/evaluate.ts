@@ -6,8 +6,19 @@ import { loadCalibration, writeWhole } from '../calibration/store.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passOptions } from './calibrate.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
+import { evaluateAgainst } from './evaluate-against.js';
 import { printJson } from './output.js';
 import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';
+
+interface EvaluateFlags extends PassFlags, RequireFlag {
+  readonly against?: string;
+}
+
+const EXAMPLES = `
+Examples:
+  action-energy evaluate models/mine new.safetensors --html new.html
+  action-energy evaluate models/new data.safetensors --against models/old   which of the two is better, by what
+  action-energy evaluate models/mine data.safetensors --require may-choose-behind-gate || exit 1`;
 
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
@@ -16,9 +27,12 @@ export function evaluateCommand(): Command {
     )
     .argument('<model>', 'model bundle')
     .argument('<data...>', 'safetensors, .npz or .pt; several files are shards of one data set')
-    .option('--html <file>', 'write the page here');
+    .option('--html <file>', 'write the page here')
+    .option('--against <bundle>', 'compare with this model on the same rows: paired differences, no report')
+    .addHelpText('after', EXAMPLES);
   return requireFlag(passFlags(command)).action(
-    async (directory: string, files: string[], flags: PassFlags & RequireFlag) => {
+    async (directory: string, files: string[], flags: EvaluateFlags) => {
+      if (flags.against !== undefined) return evaluateAgainst(directory, flags.against, files, flags);
       await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
         const { card, digest } = bundle;
         const existing = await loadCalibration(directory, digest);

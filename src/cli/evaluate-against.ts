@@ -1,0 +1,51 @@
+/** `evaluate A DATA... --against B`: two checkpoints on the same rows. */
+import { compareModels, type CompareSide, type Comparison } from '../calibration/compare.js';
+import { renderComparison } from '../calibration/report/html/comparison-page.js';
+import { tableLines } from '../calibration/report/table.js';
+import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison.js';
+import { loadCalibration, writeWhole } from '../calibration/store.js';
+import { passOptions } from './calibrate.js';
+import { withOpened, withProgress, type Opened, type PassFlags } from './calibration-flags.js';
+import { printJson } from './output.js';
+import { checkRequired, type RequireFlag } from './report-output.js';
+
+/** `--require` is asked of A. */
+export async function evaluateAgainst(
+  directory: string,
+  other: string,
+  files: readonly string[],
+  flags: PassFlags & RequireFlag,
+): Promise<void> {
+  const comparison = await withOpened(directory, files, flags, (a) =>
+    withOpened(other, files, flags, async (b) => {
+      const sides = [await sideOf(directory, a), await sideOf(other, b)] as const;
+      const { rows } = a.data!;
+      const all = sides.every(({ calibration }) => calibration !== undefined);
+      // where one is fitted first, a calibrated one sees the other half alone
+      const total = sides.reduce((sum, { calibration }) => sum + (all || !calibration ? rows : rows / 2), 0);
+      return withProgress(Math.round(total), flags.json === true, (onRows) =>
+        compareModels(...sides, { ...passOptions(flags), onRows }),
+      );
+    }),
+  );
+  if (flags.html !== undefined) await writeWhole(flags.html, renderComparison(comparison));
+  if (flags.json) {
+    const { model, weights_digest: digest, verdict } = comparison.a;
+    printJson({ verdict, model, weights_digest: digest, html: flags.html ?? null, comparison });
+  } else {
+    process.stdout.write(comparisonText(comparison));
+    if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
+  }
+  checkRequired(flags, comparison.a.verdict);
+}
+
+async function sideOf(directory: string, { bundle, engine, data }: Opened): Promise<CompareSide> {
+  const { card, digest } = bundle;
+  const calibration = await loadCalibration(directory, digest);
+  return { engine, card, weightsDigest: digest, data: data!, calibration };
+}
+
+function comparisonText(comparison: Comparison): string {
+  const table = comparisonTable(comparison);
+  return [...comparisonRemarks(comparison), '', table.note, ...tableLines(table), ''].join('\n');
+}
