@@ -2,7 +2,6 @@
 import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { openCalibrationData } from '../calibration/data/calibration-data.js';
 import { Runtime } from '../engine/runtime.js';
@@ -19,14 +18,16 @@ import {
   checkLosses,
   DEFAULT_RECIPE,
   parseLoss,
+  parseNegatives,
   type Recipe,
   type WeightedLossKind,
 } from '../training/recipe.js';
+import type { NegativeFamily } from '../training/negatives.js';
 import { STATE_FILE } from '../training/state.js';
 import { train, type Trained } from '../training/train.js';
 import { makeFolder } from '../weights/folder.js';
 import { whole } from './engine-flags.js';
-import { printJson } from './output.js';
+import { TrainingDisplay, reportTrained } from './train-output.js';
 
 interface Flags {
   readonly output: string;
@@ -34,6 +35,7 @@ interface Flags {
   readonly card?: string;
   readonly loss?: readonly WeightedLossKind[];
   readonly tau?: number;
+  readonly negatives?: readonly NegativeFamily[];
   readonly batch: number;
   readonly accumulate: number;
   readonly epochs: number;
@@ -63,11 +65,12 @@ need more of it:
   outcome          outcome [M]: 1 where what was executed came to success, else 0; only beside swap or explicit
 
 Losses (weighted sum; KIND or KIND:WEIGHT): swap and explicit InfoNCE, hinge, margin, alignment (second order), rank, listwise,
-outcome. Negatives of explicit and hinge are those that calibrate makes and finds in the data.
+outcome. Negatives of explicit and hinge (--negatives): explicit (given in the data), layer, layer_noise, policy, candidates,
+noise, time_shift, amplitude, direction, gripper_flip; by default all that the data and the card allow.
 
 Every episode is wholly for training or wholly held out. The weights that are kept are those of the best validation: by regret
 among candidates where the data have costs, else by InfoNCE. OUTPUT.training/ holds the state (--resume after a kill gives the
-same bits as no kill) and log.jsonl. OUTPUT/weights.safetensors is a state dict that PyTorch loads.
+same bits as no kill), log.jsonl, tensorboard/ and metrics.prom (for node exporter's textfile collector). OUTPUT/weights.safetensors is a state dict that PyTorch loads.
 
 Examples:
   action-energy train data/*.safetensors --card energy.json -o models/new
@@ -84,6 +87,7 @@ export function trainCommand(): Command {
     .option('--card <file>', 'card of a new model (energy.json)')
     .option('--loss <kind[:weight]>', 'may be repeated (default: swap)', collectLoss)
     .option('--tau <x>', "temperature of InfoNCE (default: the card's)", above(0))
+    .option('--negatives <kinds>', 'of explicit and hinge, by comma (default: all)', parseNegatives)
     .option('--batch <count>', 'pairs of a step (B)', whole(2), d.batch)
     .option('--accumulate <count>', 'steps averaged for one update', whole(1), d.accumulate)
     .option('--epochs <count>', 'passes over the data', whole(1), d.epochs)
@@ -132,6 +136,7 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
   const recipe: Recipe = {
     losses,
     tau: flags.tau ?? card.tau,
+    ...(flags.negatives && { negatives: flags.negatives }),
     batch: flags.batch,
     accumulate: flags.accumulate,
     epochs: flags.epochs,
@@ -155,14 +160,14 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
   const onSignal = (): void => abort.abort();
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
-  const display = new Display(flags.json === true);
-  const log = new TrainingLog(directory, flags.resume === true);
+  const display = new TrainingDisplay(flags.json === true);
+  const log = new TrainingLog(directory, path.basename(path.resolve(flags.output)), flags.resume === true);
   try {
     const { signal } = abort;
     const { resume = false, saveEvery } = flags;
     const trained = await train({
       ...{ runtime, card, weights, data, recipe, directory, resume, saveEvery, signal },
-      onStart: (update) => log.cutAfter(update),
+      onStart: (update) => log.begin(update),
       onUpdate: (report) => {
         log.write(updateLine(report));
         display.update(report.update, report.updates, report.loss, report.learningRate);
@@ -189,7 +194,7 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
       pool: poolAfter(card, trained.parameters),
     };
     const { digest } = await saveBundle(flags.output, named, tensors, { force: flags.force === true });
-    report(flags, trained, digest, log.file);
+    reportTrained(flags, trained, digest, log.file);
   } finally {
     display.stop();
     process.removeListener('SIGINT', onSignal);
@@ -235,72 +240,6 @@ async function checkPlaces({ output, resume, force }: Flags, directory: string):
       field: directory,
       mend: 'Go on with it: --resume; or begin anew: --force',
     });
-  }
-}
-
-function report({ output, json }: Flags, trained: Trained, digest: string, log: string): void {
-  const { updates, best, rows, decisive, stopped } = trained;
-  if (json) {
-    printJson({ output, digest, updates, best, rows, decisive, stopped, log });
-    return;
-  }
-  const kept = best ? `, the best at update ${best.update} (${best.value.toPrecision(4)})` : '';
-  const learnt = decisive
-    ? `Decisive contexts (candidates that differ in cost): ${decisive.contexts} of ${decisive.of}.${advice(decisive.contexts)}\n`
-    : '';
-  process.stdout.write(
-    `${updates} updates on ${rows.training} rows, ${rows.validation} held out${kept}.\n${learnt}` +
-      `Bundle: ${output}\nLog: ${log}\nNext: action-energy calibrate ${output} DATA...\n`,
-  );
-}
-
-/** Measured in a closed loop (docs/training.md): the gain still grew from 1,002 states to 1,945, a sixth of them decisive. */
-const DECISIVE_WANTED = 300;
-
-function advice(contexts: number): string {
-  return contexts < DECISIVE_WANTED ? ` Some ${DECISIVE_WANTED - contexts} more would help.` : '';
-}
-
-/** A bar where a person watches; validations as lines. */
-class Display {
-  #bar: SingleBar | undefined;
-
-  constructor(private readonly quiet: boolean) {}
-
-  update(update: number, updates: number, loss: number, rate: number): void {
-    if (this.quiet || !process.stderr.isTTY) return;
-    if (this.#bar === undefined) {
-      this.#bar = new SingleBar({
-        stream: process.stderr,
-        format: '{bar} {percentage}%  {value}/{total} updates  loss {loss}  lr {rate}  {eta_formatted} left',
-        hideCursor: true,
-        clearOnComplete: true,
-      });
-      this.#bar.start(updates, update);
-    }
-    this.#bar.update(update, { loss: loss.toFixed(4), rate: rate.toExponential(1) });
-  }
-
-  validation({
-    step,
-    infonce,
-    accuracy,
-    regret,
-    rank_correlation,
-    best,
-  }: ReturnType<typeof validationLine>): void {
-    if (this.quiet) return;
-    const figures = Object.entries({ infonce, accuracy, regret, rank_correlation }).flatMap(
-      ([name, value]) => (typeof value === 'number' ? [`${name} ${value.toFixed(4)}`] : []),
-    );
-    process.stderr.write(
-      `update ${step}: ${figures.join(', ')}${best === true ? ', the best so far' : ''}\n`,
-    );
-  }
-
-  stop(): void {
-    this.#bar?.stop();
-    this.#bar = undefined;
   }
 }
 

@@ -7,7 +7,7 @@
  * without the other.
  */
 import { actionSpread, actionUnits, freeDims } from '../calibration/data/action-scale.js';
-import { planNegatives, type NegativePlan } from '../calibration/data/negatives.js';
+import type { NegativeKind } from '../calibration/data/negatives.js';
 import { engineContext, type CalibrationData } from '../calibration/data/calibration-data.js';
 import { tokenBatch } from '../energy/token-batch.js';
 import { ALIGNMENT_SIGMAS } from '../energy/loss-terms.js';
@@ -15,6 +15,7 @@ import { checkActions } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom, shuffle } from '../random.js';
 import { float32Tensor } from '../tensor/tensor.js';
+import { trainingNegatives, type NegativeFamily } from './negatives.js';
 import type { TrainedLoss } from './recipe.js';
 import type { TrainingBatch } from './step.js';
 
@@ -35,13 +36,14 @@ export async function batchSource(
   card: ModelCard,
   kinds: readonly TrainedLoss[],
   seed: number,
+  families?: readonly NegativeFamily[],
 ): Promise<BatchSource> {
   const spread = await actionSpread(data);
   const units = actionUnits(spread, card);
   const free = freeDims(card, spread);
-  const planOf = (epoch: number): NegativePlan =>
-    planNegatives(data, card, units, seed + 1_000_003 * epoch, free);
-  const made = planOf(0).kinds.reduce((sum, { count }) => sum + count, 0);
+  const planOf = (epoch: number): NegativeKind[] =>
+    trainingNegatives(data, card, units, seed + 1_000_003 * epoch, free, families);
+  const made = planOf(0).reduce((sum, { count }) => sum + count, 0);
   const negatives = kinds.some((kind) => kind === 'explicit' || kind === 'hinge') ? made : 0;
   const reader = new Reader(data, card, new Set(kinds), units, seed);
   return {
@@ -127,7 +129,11 @@ class Reader {
     this.#seed = seed;
   }
 
-  async read(rows: Int32Array, epoch: number, plan: NegativePlan | undefined): Promise<TrainingBatch> {
+  async read(
+    rows: Int32Array,
+    epoch: number,
+    plan: readonly NegativeKind[] | undefined,
+  ): Promise<TrainingBatch> {
     const { steps, dims } = this.#data;
     const contexts = [];
     const actions = new Float32Array(rows.length * steps * dims);
@@ -151,7 +157,7 @@ class Reader {
   }
 
   /** [B, M, H, A]. */
-  async #negatives(rows: Int32Array, { kinds }: NegativePlan): Promise<Float32Array> {
+  async #negatives(rows: Int32Array, kinds: readonly NegativeKind[]): Promise<Float32Array> {
     const size = this.#data.steps * this.#data.dims;
     const count = kinds.reduce((sum, kind) => sum + kind.count, 0);
     const out = new Float32Array(rows.length * count * size);

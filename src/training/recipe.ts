@@ -1,5 +1,6 @@
 /** What a training run is: everything that its result depends on besides the data and the model that it begins with. */
 import { invalid } from '../errors.js';
+import { NEGATIVE_FAMILIES, type NegativeFamily } from './negatives.js';
 import { LOSS_KINDS } from '../energy/loss-terms.js';
 import { OUTCOME_KINDS } from '../energy/outcome-terms.js';
 
@@ -15,6 +16,8 @@ export interface Recipe {
   /** The weighted sum that is minimised. */
   readonly losses: readonly WeightedLossKind[];
   readonly tau: number;
+  /** Of explicit and hinge; absent: all that data and card allow. */
+  readonly negatives?: readonly NegativeFamily[];
   /** B: pairs of one step. */
   readonly batch: number;
   /** Steps whose gradients are averaged for one update. */
@@ -74,6 +77,18 @@ export function parseLoss(text: string): WeightedLossKind {
     });
   }
   return { kind: known, weight: Number(weight) };
+}
+
+/** `KIND,KIND`. Errors: an unknown kind. */
+export function parseNegatives(text: string): NegativeFamily[] {
+  return text.split(',').map((word) => {
+    const known = NEGATIVE_FAMILIES.find((each) => each === word.trim());
+    if (known !== undefined) return known;
+    throw invalid('--negatives', 'not a kind of negatives', {
+      found: word,
+      wanted: `some of ${NEGATIVE_FAMILIES.join(', ')}, by comma`,
+    });
+  });
 }
 
 /** Errors: losses that make no model that may be served. */

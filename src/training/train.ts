@@ -83,7 +83,7 @@ class TrainingRun {
     const { runtime, card, weights, data, recipe, directory, resume } = options;
     const kinds = recipe.losses.map(({ kind }) => kind);
     checkData(data, kinds);
-    const source = await batchSource(data, card, kinds, recipe.seed);
+    const source = await batchSource(data, card, kinds, recipe.seed, recipe.negatives);
     const rows = splitForTraining(data, recipe);
     const start = parametersOf(weights);
     const shapes = new Map([...weights].map(([name, { shape }]) => [name, shape]));

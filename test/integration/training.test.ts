@@ -191,6 +191,43 @@ test('ranking by outcome learns to choose: regret falls, order agrees, the bundl
   }, task.tensors);
 });
 
+test('negatives by name: those that are asked for, and a refusal of what the data do not have', async () => {
+  const layers = float32Tensor(
+    [2, M, H, A],
+    Float32Array.from({ length: 2 * M * H * A }, (_, i) => Math.sin(i)),
+  );
+  const loss = async (place: Place, ...negatives: readonly string[]): Promise<number> => {
+    const name = negatives.join('_') || 'all';
+    const flags = ['--updates', '1', '--loss', 'explicit', '--validation', '0', '--dropout', '0'];
+    const asked = negatives.length > 0 ? ['--negatives', negatives.join(',')] : [];
+    const { code, stderr } = await runCli(...trainArgs(place, name, ...flags, ...asked));
+    assert.equal(code, 0, stderr);
+    const log = await readFile(path.join(place.directory, `${name}.training`, 'log.jsonl'), 'utf8');
+    return (JSON.parse(log.split('\n')[0]!) as { energy_loss: number }).energy_loss;
+  };
+  await inPlace(
+    async (place) => {
+      const losses = [
+        await loss(place),
+        await loss(place, 'layer'),
+        await loss(place, 'layer_noise'),
+        await loss(place, 'candidates'),
+        await loss(place, 'layer_noise', 'candidates'),
+      ];
+      assert.equal(new Set(losses).size, losses.length, 'each its own negatives');
+      const refused = await runCli(
+        ...trainArgs(place, 'no', '--loss', 'explicit', '--negatives', 'gripper_flip'),
+      );
+      assert.equal(refused.code, 2);
+      assert.match(refused.stderr, /--negatives: no gripper_flip negatives.*the card declares no gripper/s);
+      const unknown = await runCli(...trainArgs(place, 'no', '--negatives', 'layers'));
+      assert.equal(unknown.code, 2);
+      assert.match(unknown.stderr, /layers.*layer_noise/s);
+    },
+    taskData(1, { layer_actions: layers }),
+  );
+});
+
 test('a value that is not finite stops the step by name and leaves the saved state as it was', async () => {
   const poisoned = new Float32Array(M * S * 8).map((_, i) => Math.sin(i));
   poisoned[50 * S * 8 + 3] = NaN;
