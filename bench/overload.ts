@@ -20,7 +20,7 @@ import { saveBundle } from '../src/model/bundle.js';
 import { contract } from '../src/wire/contract.js';
 import { bundledRequests, MODELS } from '../test/support/load.js';
 import { startServerProcess } from '../test/support/server-process.js';
-import { runClosedLoop } from './load.js';
+import { runClosedLoop } from '../src/client/closed-loop.js';
 import { benchModel, REFERENCE_SIZE } from './random-model.js';
 import { saveResult } from './results.js';
 import { candidates, context } from './service-workload.js';

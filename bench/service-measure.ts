@@ -8,7 +8,7 @@ import type { EnergyClient } from '../src/client/energy-client.js';
 import { summarize, type LatencySummary } from '../src/client/latency.js';
 import { valueOf, type Engine, type EngineBatch } from '../src/engine/engine.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
-import { runClosedLoop } from './load.js';
+import { runClosedLoop } from '../src/client/closed-loop.js';
 import { openNodeLoad, openPythonLoad, scoreMessage, type Load } from './service-load.js';
 import { cpuSeconds, readMetrics, type ServerProcess } from '../test/support/server-process.js';
 import { candidates, context, freshBatch, keepBatch, keptBatch } from './service-workload.js';

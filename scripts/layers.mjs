@@ -24,6 +24,7 @@ export const LAYERS = [
   'recording',
   'config', // knows the defaults of those above
   'metrics',
+  'planning',
   'tracing',
   'serving',
   'grpc',

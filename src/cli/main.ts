@@ -13,6 +13,7 @@ import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { scoreCommand } from './score.js';
 import { EXIT_CODE_HELP, exitCodeOf, EXIT_CODES, faultJson, formatFault } from './output.js';
+import { planCommand } from './plan.js';
 import { serveCommand } from './serve.js';
 import { trainCommand } from './train.js';
 
@@ -24,6 +25,7 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
   gradientsCommand,
   trainCommand,
   serveCommand,
+  planCommand,
   clientCommand,
   calibrateCommand,
   evaluateCommand,

@@ -1,5 +1,5 @@
 /**
- * Open-loop load: calls are due at a fixed rate, whatever became of the ones before. A call's latency counts from when
+ * Open-loop load: calls are due at a fixed rate, or when a schedule says, whatever became of the ones before. A call's latency counts from when
  * it was due, so a server that stalls is charged for every call that had to wait meanwhile (no coordinated omission).
  */
 import { toFault, type FaultKind } from '../errors.js';
@@ -8,6 +8,8 @@ export interface OpenLoopOptions {
   /** Calls a second. */
   readonly rate: number;
   readonly durationMs: number;
+  /** When call `index` is due after the beginning, ascending; absent: evenly. */
+  readonly dueMs?: (index: number) => number;
   /** Most calls under way; those due beyond it wait in the client, and their waiting counts. */
   readonly concurrency: number;
   /** One call; `index` counts from 0. Rejects with a `Fault`. */
@@ -44,7 +46,8 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
   const errors: Partial<Record<FaultKind, number>> = {};
   const examples: Partial<Record<FaultKind, string>> = {};
   const startMs = performance.now();
-  const dueAt = (index: number): number => startMs + (1000 * index) / rate;
+  const { dueMs = (index: number): number => (1000 * index) / rate } = options;
+  const dueAt = (index: number): number => startMs + dueMs(index);
   let sent = 0;
   let done = 0;
   let failed = 0;
