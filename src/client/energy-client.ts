@@ -121,7 +121,7 @@ export class EnergyClient {
   }
 
   /** A stream for a control loop; `timeoutMs` ends the whole of it. */
-  stream(settings: Pick<CallSettings, 'timeoutMs' | 'signal'> = {}): ScoreStream {
+  stream(settings: Pick<CallSettings, 'timeoutMs' | 'signal' | 'affinity'> = {}): ScoreStream {
     return openScoreStream(this.#channel, this.#metadata, settings);
   }
 

@@ -1,7 +1,9 @@
 /**
  * A context that the server keeps, and that is sent again when the server has lost it (evicted, lease over, model reloaded):
- * the caller scores and need not know.
+ * the caller scores and need not know. Its calls have an affinity key of their own, so that a proxy which hashes the key sends them
+ * where the context is.
  */
+import { randomUUID } from 'node:crypto';
 import { Fault } from '../errors.js';
 import type { InlineContext } from '../generated/action_energy/v1/InlineContext.js';
 import type { ScoreActionsRequest } from '../generated/action_energy/v1/ScoreActionsRequest.js';
@@ -22,6 +24,7 @@ export class ClientContext {
   readonly #client: EnergyClient;
   readonly #context: InlineContext;
   readonly #options: KeepOptions;
+  readonly #affinity = randomUUID();
   #id: string | undefined;
 
   /** Nothing is sent before the first use. */
@@ -37,8 +40,9 @@ export class ClientContext {
   }
 
   /** Scores by id; the context goes along the first time, and again after it was lost. */
-  async score(body: ScoreBody, settings?: CallSettings): Promise<ScoreActionsResponse__Output> {
+  async score(body: ScoreBody, asked?: CallSettings): Promise<ScoreActionsResponse__Output> {
     const { model, leaseMs = 0 } = this.#options;
+    const settings = { affinity: this.#affinity, ...asked };
     if (this.#id !== undefined) {
       const contextId = this.#id;
       try {
@@ -64,7 +68,10 @@ export class ClientContext {
       }
     }
     const { model, leaseMs = 0 } = this.#options;
-    const put = await this.#client.putContext({ model, context: this.#context, leaseMs }, settings);
+    const put = await this.#client.putContext(
+      { model, context: this.#context, leaseMs },
+      { affinity: this.#affinity, ...settings },
+    );
     this.#id = put.context!.contextId;
     return use(this.#id);
   }
@@ -75,7 +82,10 @@ export class ClientContext {
     if (contextId === undefined) return;
     this.#id = undefined;
     try {
-      await this.#client.dropContext({ model: this.#options.model, contextId }, settings);
+      await this.#client.dropContext(
+        { model: this.#options.model, contextId },
+        { affinity: this.#affinity, ...settings },
+      );
     } catch (error) {
       if (!(error instanceof Fault) || error.kind !== 'not_found') throw error;
     }

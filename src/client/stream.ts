@@ -6,7 +6,7 @@ import type { ScoreActionsResponse__Output } from '../generated/action_energy/v1
 import type { ScoreActionsStreamRequest } from '../generated/action_energy/v1/ScoreActionsStreamRequest.js';
 import type { ScoreActionsStreamResponse__Output } from '../generated/action_energy/v1/ScoreActionsStreamResponse.js';
 import { contract } from '../wire/contract.js';
-import type { CallSettings } from './call.js';
+import { AFFINITY_HEADER, type CallSettings } from './call.js';
 import { faultOfError, faultOfStatus } from './faults.js';
 
 type Duplex = ClientDuplexStream<ScoreActionsStreamRequest, ScoreActionsStreamResponse__Output>;
@@ -86,15 +86,17 @@ export class ScoreStream {
 export function openScoreStream(
   client: Client,
   metadata: Metadata,
-  { timeoutMs, signal }: Pick<CallSettings, 'timeoutMs' | 'signal'>,
+  { timeoutMs, signal, affinity }: Pick<CallSettings, 'timeoutMs' | 'signal' | 'affinity'>,
 ): ScoreStream {
   const { path, requestSerialize, responseDeserialize } = contract.energy.ScoreActionsStream;
+  const own = metadata.clone();
+  if (affinity !== undefined) own.set(AFFINITY_HEADER, affinity);
   const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
   const stream: Duplex = client.makeBidiStreamRequest(
     path,
     requestSerialize,
     responseDeserialize,
-    metadata.clone(),
+    own,
     options,
   );
   if (signal !== undefined) {

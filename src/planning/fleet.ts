@@ -1,4 +1,5 @@
 /** How many machines a fleet of robots needs, from what a request costs on one of them. */
+import { DEFAULT_BOUNDS } from '../batching/defaults.js';
 import { Fault, invalid } from '../errors.js';
 import { Waiting, type ServiceClass } from './waiting.js';
 
@@ -14,12 +15,12 @@ export interface Costs {
   readonly latencyMs: number;
 }
 
-/** Which machine serves a robot. */
+/** Which machine serves a request. */
 export type Placement =
-  /** The hash of its name decides, as kept contexts want it: chance makes some machines fuller than others. */
-  | 'hashed'
-  /** Each machine has as many robots as the next. */
-  | 'even';
+  /** A key for each context decides, so that in the long run each machine has as many; or robots are dealt out evenly. */
+  | 'even'
+  /** The hash of the robot's name: chance makes some machines fuller than others, for good. */
+  | 'hashed';
 
 export interface Fleet {
   readonly robots: number;
@@ -119,7 +120,7 @@ export function loadOf(
     { share: fleet.keptShare, ms: requestMs(costs, fleet.candidates, true) },
     { share: 1 - fleet.keptShare, ms: requestMs(costs, fleet.candidates, false) },
   ].filter(({ share }) => share > 0);
-  const waiting = new Waiting(perSecond / 1000, classes);
+  const waiting = new Waiting(perSecond / 1000, classes, DEFAULT_BOUNDS.ms);
   return {
     robots,
     perSecond,

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.js';
 
 export const RULES = fileURLToPath(new URL('../../../deploy/prometheus/rules.yml', import.meta.url));
 export const RULES_TEST = fileURLToPath(
@@ -117,16 +117,6 @@ scrape_configs:
       ((await get('/api/v1/alerts', {})).data.alerts ?? []).map(({ labels }) => labels['alertname']!),
     close,
   };
-}
-
-/** Prometheus cannot take port 0 and tell which it got. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A panel's expression as Grafana would send it: all models and instances, the default control period. */

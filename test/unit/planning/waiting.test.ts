@@ -67,6 +67,53 @@ for (const utilisation of [0.3, 0.6]) {
   });
 }
 
+/** Batches of what waits, up to `batchMs`: every answer goes out with its batch. */
+function simulateBatches(
+  ratePerMs: number,
+  classes: readonly { share: number; ms: number }[],
+  batchMs: number,
+): number[] {
+  const random = seededRandom(8, 'batches');
+  const requests: { at: number; ms: number }[] = [];
+  for (let at = 0, i = 0; i < 200_000; i++) {
+    at -= Math.log(1 - random.uniform()) / ratePerMs;
+    requests.push({ at, ms: random.uniform() < classes[0]!.share ? classes[0]!.ms : classes[1]!.ms });
+  }
+  const done: number[] = [];
+  let freeMs = 0;
+  for (let next = 0; next < requests.length;) {
+    const startMs = Math.max(freeMs, requests[next]!.at);
+    const batch = [requests[next++]!];
+    let takes = batch[0]!.ms;
+    for (let each = requests[next]; each && each.at <= startMs && takes + each.ms <= batchMs;) {
+      takes += each.ms;
+      batch.push(each);
+      each = requests[++next];
+    }
+    freeMs = startMs + takes;
+    for (const { at } of batch) done.push(freeMs - at);
+  }
+  return done.sort((a, b) => a - b);
+}
+
+for (const keptShare of [1, 0.8, 0]) {
+  for (const utilisation of [0.3, 0.5, 0.7]) {
+    test(`batches, ${keptShare} kept, ${utilisation} busy: never much below what is simulated, nor far above`, () => {
+      const classes = [
+        { share: keptShare, ms: 5 },
+        { share: 1 - keptShare, ms: 33 },
+      ];
+      const rate = utilisation / (keptShare * 5 + (1 - keptShare) * 33);
+      const waiting = new Waiting(rate, classes, 50);
+      const done = simulateBatches(rate, classes, 50);
+      for (const p of [0.5, 0.99]) {
+        const ratio = waiting.quantileMs(p) / done[Math.ceil(p * done.length) - 1]!;
+        assert.ok(ratio > 0.93 && ratio < 1.4, `p ${p}: ${ratio}`);
+      }
+    });
+  }
+}
+
 test('an engine that cannot keep up never answers', () => {
   const waiting = new Waiting(0.2, [{ share: 1, ms: 5 }]);
   assert.equal(waiting.utilisation, 1);
