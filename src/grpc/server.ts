@@ -72,7 +72,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     tokens?.onReload(() => standing.admitAgain());
     const metrics = createMetrics(() => models?.models.map(sampleOf) ?? []);
     const { limits, keepalive } = config;
-    const budget = new MemoryBudget(limits.memoryBytes ?? defaultMemoryBytes(), () => models?.keptBytes ?? 0);
+    const budget = new MemoryBudget(limits.memoryBytes ?? defaultMemoryBytes());
     const kept = budget.keptLimit / (await findModelFolders(config.models)).size;
     const contexts = { ...config.contexts, bytes: Math.min(config.contexts.bytes, Math.floor(kept)) };
     models = await ModelRegistry.start({
@@ -99,6 +99,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       onChange: () => updateHealth(health, states()),
     });
     const registry = models;
+    budget.countKept(registry);
     const recorder = await openRecorder(config, metrics, log);
     if (recorder) cleanups.push(() => recorder.close());
     const metricsServer = await openMetrics(config, metrics.registry, states);

@@ -35,14 +35,18 @@ export function defaultMemoryBytes(): number {
 
 export class MemoryBudget {
   readonly limit: number;
-  readonly #elsewhere: () => number;
+  #kept: { readonly keptBytes: number } | undefined;
   readonly #taken: Record<Account, number> = { calls: 0, messages: 0, ahead: 0, answers: 0 };
   readonly #freed = new Set<() => void>();
 
-  /** `limit` in bytes; `elsewhere`: bytes that others keep the book of (kept contexts). */
-  constructor(limit: number, elsewhere: () => number = () => 0) {
+  /** `limit` in bytes. */
+  constructor(limit: number) {
     this.limit = limit;
-    this.#elsewhere = elsewhere;
+  }
+
+  /** Kept contexts count too; somebody else keeps their book. */
+  countKept(book: { readonly keptBytes: number }): void {
+    this.#kept = book;
   }
 
   get aheadLimit(): number {
@@ -64,7 +68,8 @@ export class MemoryBudget {
   /** Bytes that are not taken; never below 0. */
   get free(): number {
     const { calls, messages, ahead, answers } = this.#taken;
-    return Math.max(0, this.limit - this.#elsewhere() - calls - messages - ahead - answers);
+    const kept = this.#kept?.keptBytes ?? 0;
+    return Math.max(0, this.limit - kept - calls - messages - ahead - answers);
   }
 
   /** Memory that one asks for, or undefined when there is too little. What it returns gives it back, once. */
