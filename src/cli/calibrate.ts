@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { Command } from 'commander';
 import { calibrate } from '../calibration/calibrate.js';
+import { VERDICT_TEXT } from '../calibration/choice/verdict.js';
 import { int8Objection } from '../calibration/report/precision.js';
 import { startEngine } from '../engine/start.js';
 import { examine } from '../calibration/doctor/examine.js';
@@ -80,12 +81,13 @@ export function passOptions({ batch, seed, nearDuplicate }: PassFlags): {
 }
 
 /** Two lines for the terminal: what int8 costs on these data, and whether `serve --precision auto` takes it. */
-function int8Text({ int8 }: Calibration, { int8_agreement: bound }: ModelCard): string {
+function int8Text(calibration: Calibration, { int8_agreement: bound }: ModelCard): string {
+  const { int8 } = calibration;
   if (int8 === undefined) return '';
-  const objection = int8Objection(int8, bound);
+  const objection = int8Objection(calibration, bound);
   return [
-    `int8: same best chunk ${figure(int8.same_best)}; ${figure(int8.same_decided)} of the ${int8.decided_rows} rows with a`,
-    `  margin above its error; rank correlation ${figure(int8.spearman)}, loss ${figure(int8.loss_increase)} higher.`,
+    `int8: same best ${int8.chunks === 'candidates' ? 'candidate' : 'chunk'} ${figure(int8.same_best)}; ${figure(int8.same_decided)} of the ${int8.decided_rows} rows with a`,
+    `  margin above its error; rank correlation ${figure(int8.spearman)}, loss ${figure(int8.loss_increase)} higher${int8.verdict === undefined ? '' : `; it ${VERDICT_TEXT[int8.verdict]}`}.`,
     `  serve --precision auto ${objection === undefined ? 'takes int8' : `stays with float32: ${objection}`}.`,
     '',
   ].join('\n');

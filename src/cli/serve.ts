@@ -114,9 +114,7 @@ function engineStarter(
 async function objectionToInt8({ directory, digest, card }: ModelBundle): Promise<string | undefined> {
   try {
     const calibration = await loadCalibration(directory, digest);
-    return calibration === undefined
-      ? 'there is no calibration'
-      : int8Objection(calibration.int8, card.int8_agreement);
+    return int8Objection(calibration, card.int8_agreement);
   } catch (error) {
     return toFault(error).message;
   }

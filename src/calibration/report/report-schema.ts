@@ -240,6 +240,8 @@ export type Report = z.infer<typeof reportSchema>;
 /** What 8-bit arithmetic of the context encoder costs on the report's rows. */
 export const int8Schema = z.strictObject({
   rows: count,
+  /** The chunks that are compared: the policy's samples, or without them the experts' of the batch. */
+  chunks: z.enum(['candidates', 'swaps']).default('swaps'),
   /** Share of rows whose best chunk is the same. */
   same_best: figureSchema,
   /** 0.95 quantile of how far int8 moves a chunk's energy against the row's best one. */
@@ -252,5 +254,7 @@ export const int8Schema = z.strictObject({
   /** InfoNCE loss in int8 at the fitted temperature, and how much it exceeds that of float32. */
   loss: figureSchema,
   loss_increase: figureSchema,
+  /** Of the int8 energies on the same rows. */
+  verdict: verdictSchema.shape.verdict.optional(),
 });
 export type Int8Report = z.infer<typeof int8Schema>;

@@ -119,17 +119,32 @@ describe('calibrate', () => {
   it('measures what int8 costs on the rows of the report, and says whether it chooses the same', async () => {
     const data = await syntheticData(310);
     const options = { engine: engineFor(), card: syntheticCard(), weightsDigest: DIGEST, data };
-    const { int8: equal, report } = await calibrate({ ...options, int8: engineFor() });
+    const made = await calibrate({ ...options, int8: engineFor() });
+    const { int8: equal, report } = made;
     assert.deepEqual([equal!.same_best.value, equal!.error, equal!.spearman.value], [1, 0, 1]);
-    assert.equal(equal!.rows, report.rows);
-    assert.equal(int8Objection(equal, 0.99), undefined);
-    assert.match(int8Objection({ ...equal!, decided_rows: 20 }, 0.99)!, /20 rows decide/);
-    assert.match(int8Objection(undefined, 0.99)!, /not measured/);
+    assert.deepEqual(
+      [equal!.rows, equal!.chunks, equal!.verdict],
+      [report.rows, 'swaps', report.verdict.verdict],
+    );
+    // not one of 16 episodes differs, which shows 79 percent and not 99
+    assert.ok(equal!.same_decided.low! > 0.75 && equal!.same_decided.low! < 0.99);
+    assert.equal(int8Objection(made, 0.75), undefined);
+    assert.match(
+      int8Objection(made, 0.99)!,
+      /100\.0 percent of the \d+ rows .* shows at least 7\d\.\d; 99\.0 are wanted/,
+    );
+    assert.match(
+      int8Objection({ ...made, verdict: 'may_choose' }, 0.75)!,
+      /verdict is another in int8: must not choose/,
+    );
+    assert.match(int8Objection({ verdict: 'may_choose' }, 0.75)!, /not measured/);
+    assert.match(int8Objection(undefined, 0.75)!, /no calibration/);
     // an engine that turns the energies round chooses the worst chunk
-    const { int8: reversed } = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, -3) });
-    assert.ok(reversed!.same_best.value! < 0.1 && reversed!.spearman.value! < -0.9);
-    assert.ok(reversed!.loss_increase.low! > 0);
-    assert.notEqual(int8Objection(reversed, 0.99), undefined);
+    const turned = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, -3) });
+    const reversed = turned.int8!;
+    assert.ok(reversed.same_best.value! < 0.1 && reversed.spearman.value! < -0.9);
+    assert.ok(reversed.loss_increase.low! > 0);
+    assert.notEqual(int8Objection(turned, 0.75), undefined);
     // a little noise: few rows change, and those whose margin exceeds the error do not
     const noisy = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, 2.97) });
     assert.ok(noisy.int8!.error > 0 && noisy.int8!.same_decided.value === 1);

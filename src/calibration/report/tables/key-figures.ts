@@ -1,5 +1,6 @@
 /** Tables of the calibration itself: key figures, readout against logit, p-values of experts, margins, int8. */
 import type { Calibration } from '../../calibration-schema.js';
+import { VERDICT_TEXT } from '../../choice/verdict.js';
 import { figure, number } from '../figure.js';
 import type { Int8Report, Report } from '../report-schema.js';
 import type { Table } from '../table.js';
@@ -108,6 +109,7 @@ export function int8Table(int8: Int8Report): Table {
       ['rank correlation within a row', int8.spearman],
       ['InfoNCE loss', int8.loss],
       ['InfoNCE loss above float32', int8.loss_increase],
+      ...(int8.verdict === undefined ? [] : [['verdict', VERDICT_TEXT[int8.verdict]]]),
     ],
   };
 }
