@@ -5,6 +5,7 @@
 export const LAYERS = [
   'errors.ts',
   'random.ts',
+  'versions.ts',
   'generated',
   'tensor',
   'weights',

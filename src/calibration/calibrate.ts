@@ -5,6 +5,7 @@ import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
+import { environmentOf } from './environment.js';
 import { bestRule, fitPrior } from './choice/fit-choice.js';
 import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
@@ -40,6 +41,8 @@ export interface CalibrateOptions {
 /** Errors: data that do not fit the model or are too few; a failing engine. */
 export async function calibrate(options: CalibrateOptions): Promise<Calibration> {
   const { card, data, weightsDigest, now = () => new Date() } = options;
+  const digests = sourcesWithDigests(data); // beside the pass, which waits for the engine most of its time
+  digests.catch(() => undefined); // reported where it is awaited; the pass may fail before
   const { seed, nearDuplicate, ...pass } = await preparePass(options);
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
   const batch = fittingBatch(options.batch ?? CALIBRATE_DEFAULTS.batch, split);
@@ -64,9 +67,10 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
   const content = {
     format: CALIBRATION_FORMAT,
     created: now().toISOString(),
+    environment: environmentOf(options.engine.info),
     model: { name: card.name, weights_digest: weightsDigest },
     data: {
-      sources: data.sources.map(({ name, bytes, rows }) => ({ name, bytes, rows })),
+      sources: await digests,
       rows: data.rows,
       steps: data.steps,
       split: {
@@ -108,6 +112,17 @@ export async function evaluateCalibration(
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters, density };
   const observations = await collect(data, rows, collecting);
   return reportOn(observations, calibration, calibration.data.fitted_rows, collecting, options);
+}
+
+/** Where the data come from, as a calibration keeps it. */
+export async function sourcesWithDigests(data: CalibrationData): Promise<Calibration['data']['sources']> {
+  const digests = await data.digests();
+  return data.sources.map(({ name, bytes, rows }, i) => ({
+    name,
+    bytes,
+    rows,
+    ...(digests[i] !== undefined && { sha256: digests[i] }),
+  }));
 }
 
 /** What a pass is told, but for the batch, the clusters and the prior. */
@@ -159,8 +174,8 @@ export function fittingBatch(wanted: number, split: Split): number {
   });
 }
 
-/** 16 hex digits over everything but the time of its making. */
+/** 16 hex digits over everything but when and with what it was made. */
 function contentVersion(content: Omit<Calibration, 'version'>): string {
-  const text = JSON.stringify({ ...content, created: undefined });
+  const text = JSON.stringify({ ...content, created: undefined, environment: undefined });
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

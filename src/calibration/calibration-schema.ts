@@ -1,6 +1,7 @@
 /** `calibration.json`: lives in the bundle, belongs to the weights whose digest it names. */
 import { z } from 'zod';
 import { choiceFitSchema, verdictSchema } from './choice/choice-schema.js';
+import { environmentSchema } from './environment.js';
 import { figureSchema } from './report/figure.js';
 import { int8Schema, reportSchema } from './report/report-schema.js';
 
@@ -44,12 +45,16 @@ export type ScoreFit = z.infer<typeof scoreFitSchema>;
 
 export const calibrationSchema = z.strictObject({
   format: z.literal(CALIBRATION_FORMAT),
-  /** Hex; of the content, so equal calibrations have equal versions. */
+  /** Hex; of all but `created` and `environment`, so equal calibrations have equal versions. */
   version: z.string().regex(/^[0-9a-f]{16}$/),
   created: z.iso.datetime(),
+  environment: environmentSchema,
   model: z.strictObject({ name: z.string(), weights_digest: sha256 }),
   data: z.strictObject({
-    sources: z.array(z.strictObject({ name: z.string(), bytes: count, rows: count })),
+    /** `sha256`: of the file; absent for data that came over the wire. */
+    sources: z.array(
+      z.strictObject({ name: z.string(), bytes: count, rows: count, sha256: sha256.optional() }),
+    ),
     rows: count,
     steps: count,
     split: z.strictObject({

@@ -14,9 +14,17 @@ import { figure } from '../calibration/report/figure.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
-import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';
+import {
+  checkRequired,
+  figuresFlag,
+  reportJson,
+  requireFlag,
+  writeAskedFigures,
+  type FiguresFlag,
+  type RequireFlag,
+} from './report-output.js';
 
-interface CalibrateFlags extends PassFlags, RequireFlag {
+interface CalibrateFlags extends PassFlags, RequireFlag, FiguresFlag {
   readonly out?: string;
   readonly int8: boolean;
 }
@@ -31,7 +39,7 @@ export function calibrateCommand(): Command {
     .option('-o, --out <file>', 'write calibration.json here instead of into the bundle')
     .option('--no-int8', 'do not measure what --precision int8 would cost')
     .option('--html <file>', 'where to write the page (default: calibration.html beside calibration.json)');
-  return requireFlag(passFlags(command)).action(
+  return requireFlag(figuresFlag(passFlags(command))).action(
     async (directory: string, files: string[], flags: CalibrateFlags) => {
       await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
         const { card, weights, digest } = bundle;
@@ -57,12 +65,15 @@ export function calibrateCommand(): Command {
             ? await saveCalibration(directory, calibration)
             : await writeWhole(flags.out, `${JSON.stringify(calibration)}\n`);
         const html = await writeWhole(flags.html ?? path.join(path.dirname(file), 'calibration.html'), page);
-        if (quiet) printJson(reportJson(named, { calibration: calibration.version, file, html, findings }));
-        else {
+        const drawn = await writeAskedFigures(flags, named);
+        if (quiet) {
+          const figures = flags.figures ?? null;
+          printJson(reportJson(named, { calibration: calibration.version, file, html, figures, findings }));
+        } else {
           const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
           const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
           process.stdout.write(
-            `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n`,
+            `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n${drawn}`,
           );
         }
         checkRequired(flags, calibration.report.verdict);

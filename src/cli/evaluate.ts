@@ -1,16 +1,31 @@
 /** `action-energy evaluate MODEL DATA...`: the report alone; the bundle stays as it is. */
-import { Command } from 'commander';
-import { calibrate, evaluateCalibration, type CalibrateOptions } from '../calibration/calibrate.js';
-import { renderPage, type PageOptions } from '../calibration/report/html/page.js';
+import { Command, Option } from 'commander';
+import {
+  calibrate,
+  evaluateCalibration,
+  sourcesWithDigests,
+  type CalibrateOptions,
+} from '../calibration/calibrate.js';
+import { environmentOf } from '../calibration/environment.js';
+import { renderPage } from '../calibration/report/html/page.js';
+import type { NamedReport } from '../calibration/report/reported.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passOptions } from './calibrate.js';
 import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
 import { evaluateAgainst } from './evaluate-against.js';
 import { printJson } from './output.js';
-import { checkRequired, reportJson, requireFlag, type RequireFlag } from './report-output.js';
+import {
+  checkRequired,
+  figuresFlag,
+  reportJson,
+  requireFlag,
+  writeAskedFigures,
+  type FiguresFlag,
+  type RequireFlag,
+} from './report-output.js';
 
-interface EvaluateFlags extends PassFlags, RequireFlag {
+interface EvaluateFlags extends PassFlags, RequireFlag, FiguresFlag {
   readonly against?: string;
 }
 
@@ -28,9 +43,14 @@ export function evaluateCommand(): Command {
     .argument('<model>', 'model bundle')
     .argument('<data...>', 'safetensors, .npz or .pt; several files are shards of one data set')
     .option('--html <file>', 'write the page here')
-    .option('--against <bundle>', 'compare with this model on the same rows: paired differences, no report')
+    .addOption(
+      new Option(
+        '--against <bundle>',
+        'compare with this model on the same rows: paired differences, no report',
+      ).conflicts('figures'),
+    )
     .addHelpText('after', EXAMPLES);
-  return requireFlag(passFlags(command)).action(
+  return requireFlag(figuresFlag(passFlags(command))).action(
     async (directory: string, files: string[], flags: EvaluateFlags) => {
       if (flags.against !== undefined) return evaluateAgainst(directory, flags.against, files, flags);
       await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
@@ -39,7 +59,7 @@ export function evaluateCommand(): Command {
         const page = await withProgress(
           data!.rows,
           flags.json === true,
-          async (onRows): Promise<PageOptions> => {
+          async (onRows): Promise<NamedReport> => {
             const pass = passOptions(flags);
             const options: CalibrateOptions = {
               ...pass,
@@ -52,18 +72,25 @@ export function evaluateCommand(): Command {
             const named = { model: card.name, weightsDigest: digest };
             if (existing === undefined) return { ...(await calibrate(options)), ...named };
             const report = await evaluateCalibration(existing, options);
+            const { rows, steps } = data!;
+            const sources = await sourcesWithDigests(data!);
+            const { seed, nearDuplicate } = pass;
             return {
               ...existing,
               ...named,
               report,
-              data: { sources: data!.sources.map((source) => ({ ...source })) },
+              int8: undefined, // measured on the calibration's rows, not on these
+              environment: environmentOf(engine.info),
+              data: { sources, rows, steps, seed, near_duplicate: nearDuplicate, split: null },
             };
           },
         );
         if (flags.html !== undefined) await writeWhole(flags.html, renderPage(page));
+        const drawn = await writeAskedFigures(flags, page);
         if (flags.json) {
           const calibration = existing === undefined ? null : page.version;
-          printJson(reportJson(page, { calibration, file: null, html: flags.html ?? null, findings: [] }));
+          const { html = null, figures = null } = flags;
+          printJson(reportJson(page, { calibration, file: null, html, figures, findings: [] }));
         } else {
           const under =
             existing === undefined
@@ -71,6 +98,7 @@ export function evaluateCommand(): Command {
               : `Under calibration ${existing.version}.\n`;
           process.stdout.write(`${under}${summaryText(page)}`);
           if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
+          process.stdout.write(drawn);
         }
         checkRequired(flags, page.report.verdict);
       });

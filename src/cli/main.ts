@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line: a flat list of subcommands, one file each, and one place where their faults become exit codes. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { Fault, invalid, toFault } from '../errors.js';
+import { programVersion } from '../versions.js';
 import { calibrateCommand } from './calibrate.js';
 import { clientCommand } from './client.js';
 import { doctorCommand } from './doctor.js';
@@ -35,7 +35,7 @@ const SUBCOMMANDS: readonly (() => Command)[] = [
 function buildProgram(): Command {
   const program = new Command('action-energy')
     .description('Scores robot action chunks with an energy model on ONNX Runtime')
-    .version(packageVersion())
+    .version(programVersion())
     .option('--verbose', 'print stacks of errors')
     .addHelpText('after', `\n${EXIT_CODE_HELP}`)
     .exitOverride()
@@ -50,11 +50,6 @@ function adopt(parent: Command, child: Command): Command {
   child.copyInheritedSettings(parent);
   for (const grandchild of child.commands) adopt(child, grandchild);
   return child;
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** A usage error as a fault; undefined when commander has only printed help or the version. */

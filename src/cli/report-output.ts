@@ -3,7 +3,8 @@ import { Option, type Command } from 'commander';
 import type { Verdict } from '../calibration/choice/choice-schema.js';
 import { VERDICT_TEXT } from '../calibration/choice/verdict.js';
 import type { Finding } from '../calibration/doctor/finding.js';
-import type { PageOptions } from '../calibration/report/html/page.js';
+import { writeFigures } from '../calibration/report/export/write-figures.js';
+import type { NamedReport } from '../calibration/report/reported.js';
 import { EXIT_CODES } from './output.js';
 
 export interface RequireFlag {
@@ -25,6 +26,21 @@ export function requireFlag(command: Command): Command {
   );
 }
 
+export interface FiguresFlag {
+  readonly figures?: string;
+}
+
+export function figuresFlag(command: Command): Command {
+  return command.option('--figures <dir>', 'write each picture as SVG and each table as CSV and LaTeX there');
+}
+
+/** What was written, as a line; empty where nothing was asked for. */
+export async function writeAskedFigures({ figures }: FiguresFlag, named: NamedReport): Promise<string> {
+  if (figures === undefined) return '';
+  const { pictures, tables } = await writeFigures(figures, named);
+  return `Figures: ${figures}, ${pictures} as SVG, ${tables} tables as CSV and LaTeX\n`;
+}
+
 /** Sets the exit code, and says why on stderr. */
 export function checkRequired({ require }: RequireFlag, { verdict }: Verdict): void {
   if (require === undefined || (ENOUGH[require] as readonly string[]).includes(verdict)) return;
@@ -39,24 +55,28 @@ export function checkRequired({ require }: RequireFlag, { verdict }: Verdict): v
  * written (null: nothing).
  */
 export function reportJson(
-  page: PageOptions,
+  named: NamedReport,
   written: {
     readonly calibration: string | null;
     readonly file: string | null;
     readonly html: string | null;
+    readonly figures: string | null;
     readonly findings: readonly Finding[];
   },
 ): Record<string, unknown> {
-  const { better, scores, report, choice, model, weightsDigest, data } = page;
+  const { better, scores, report, choice, int8, model, weightsDigest, environment } = named;
+  const { sources, rows, steps, seed, near_duplicate: nearDuplicate, split } = named.data;
   return {
     verdict: report.verdict,
     model,
     weights_digest: weightsDigest,
     ...written,
-    data,
+    data: { sources, rows, steps, seed, near_duplicate: nearDuplicate, split },
+    environment,
     score: better,
     tau: scores[better].temperature.tau,
     choice,
+    int8: int8 ?? null,
     report,
   };
 }

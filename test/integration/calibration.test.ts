@@ -1,6 +1,7 @@
 /** calibrate, evaluate and doctor as a user runs them, on the bundled model and its data. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -80,7 +81,7 @@ test('the energies of the report are those of the losses', () =>
     assert.equal(evaluated.code, 3);
     assert.match(evaluated.stderr, /wanted: may-choose/);
     const again = JSON.parse(evaluated.stdout) as { report: Calibration['report'] };
-    assert.deepEqual(Object.keys(again), Object.keys(printed));
+    assert.deepEqual(shapeOf(again), shapeOf(printed));
     assert.equal(again.report.fitted_before, calibration.data.split.fit_rows);
     for (const name of ['calibration.json', 'calibration.html']) await rm(path.join(bundle, name));
     assert.deepEqual((await readdir(bundle)).sort(), ['energy.json', 'weights.safetensors']);
@@ -88,6 +89,44 @@ test('the energies of the report are those of the losses', () =>
     const tau = calibration.scores[calibration.better].temperature.tau;
     const { loss } = swapInfoNce(Float64Array.from(energies), width, tau);
     assert.ok(Number.isFinite(loss) && loss < calibration.report.infonce.chance);
+  }));
+
+/** Names at every depth of one JSON object; of a list its first entry, null and absent data apart. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])];
+  if (typeof value !== 'object' || value === null) return '';
+  // what one of them may not have at all: a doctor's findings, a split, int8, a rank of no negatives
+  const optional = ['findings', 'split', 'int8', 'hardest', 'calibration', 'file', 'html'];
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, optional.includes(name) ? '' : shapeOf(each)]),
+  );
+}
+
+test('--figures writes each picture and each table, and the page names the data by their digest', () =>
+  withBundle(async (bundle) => {
+    const figures = path.join(bundle, '..', 'deep', 'figures');
+    const html = path.join(bundle, '..', 'page.html');
+    const result = await runCli('evaluate', bundle, DATA, '--figures', figures, '--html', html, ...FLAGS);
+    assert.equal(result.code, 0, result.stderr);
+    const names = await readdir(figures);
+    const of = (end: string): string[] =>
+      names.filter((name) => name.endsWith(end)).map((name) => name.slice(0, -end.length));
+    assert.match(result.stdout, new RegExp(`${of('.svg').length} as SVG, ${of('.csv').length} tables`));
+    assert.deepEqual(of('.csv'), of('.tex'));
+    assert.equal(of('.svg').length + 2 * of('.csv').length, names.length);
+    assert.ok(of('.svg').includes('control') && of('.csv').includes('control-by-candidates'));
+    const digest = createHash('sha256')
+      .update(await readFile(DATA))
+      .digest('hex');
+    const { digest: weights } = await loadBundle(bundle);
+    for (const file of [html, path.join(figures, 'provenance.csv')]) {
+      const text = await readFile(file, 'utf8');
+      assert.ok(text.includes(digest) && text.includes(weights), file);
+    }
+    // a file where the directory should be
+    const refused = await runCli('evaluate', bundle, DATA, '--figures', html, ...FLAGS);
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /page\.html: cannot be made a directory/);
   }));
 
 test('doctor is silent on the bundled model', () =>

@@ -27,6 +27,8 @@ export interface CalibrationData {
   readonly outcome: Float64Array | undefined;
   /** Where the rows come from. */
   readonly sources: readonly { readonly name: string; readonly bytes: number; readonly rows: number }[];
+  /** Hex sha256 of each source's file; undefined for one that is no file. Reads the files whole. */
+  digests(): Promise<(string | undefined)[]>;
   /** hidden [S, D] in memory of its own (it may be moved to an engine), mask [S]. */
   context(row: number): Promise<{ hidden: Tensor; mask: Tensor | undefined }>;
   /** Tokens (S) of a row's context and how many of them are masked, without reading the context. */
@@ -143,6 +145,11 @@ export async function calibrationData(
       bytes: source.bytes,
       rows: layout.rows,
     })),
+    digests: async () => {
+      const digests: (string | undefined)[] = [];
+      for (const { source } of shards) digests.push(await source.digest?.());
+      return digests;
+    },
     context: async (row) => {
       const { shard, at } = locate(row);
       return readContext(shard, at, columns.has('pad_mask'));

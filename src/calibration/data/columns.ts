@@ -2,8 +2,11 @@
  * A data file as named columns of rows. Safetensors are read row by row, so such files may be larger than memory; .npz
  * and .pt are read whole.
  */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { invalid } from '../../errors.js';
 import { inMemory, openTensorFile, type TensorFile } from '../../data/tensor-file.js';
 import type { DType, Tensor } from '../../tensor/tensor.js';
@@ -15,6 +18,8 @@ export interface Columns {
   readonly header: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;
   /** Rows `start` to `end` (excluded) of the first axis; memory may be shared with the source. */
   rows(column: string, start: number, end: number): Promise<Tensor>;
+  /** Hex sha256 of the file; absent where there is none. */
+  digest?(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -43,7 +48,13 @@ export async function dataFiles(paths: readonly string[]): Promise<string[]> {
 export async function openColumns(file: string): Promise<Columns> {
   const source = await openTensorFile(file);
   const { size } = await stat(file);
-  return columnsOf(source, path.basename(file), size);
+  return { ...columnsOf(source, path.basename(file), size), digest: () => fileDigest(file) };
+}
+
+async function fileDigest(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
 }
 
 /** Columns over tensors in memory. */

@@ -25,10 +25,14 @@ export function isAboveZero({ low }: ReportFigure): boolean {
 
 export const MISSING = 'n/a';
 
+/** What is left of sums that cancel. */
+const ROUNDING = 1e-12;
+
 export function number(value: number | null, digits = 3): string {
   if (value === null) return MISSING;
-  const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(digits);
+  const size = Math.abs(value) < ROUNDING ? 0 : Math.abs(value);
+  if (size === 0) return (0).toFixed(digits);
+  return size < 1e-3 || size >= 1e5 ? value.toExponential(2) : value.toFixed(digits);
 }
 
 /** `0.812 [0.790, 0.833]`, `0.812 [n/a]` where one cluster alone gives no interval. */

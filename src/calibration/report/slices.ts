@@ -63,7 +63,8 @@ function timeSlices(
     const own = members(rows, (row) => stepBucket(edges, step[row]!) === part);
     if (own.length === 0) return [];
     const steps = Float64Array.from(own, (at) => step[rows[at]!]!).sort();
-    return [of(`${steps[0]} to ${steps.at(-1)}`, own)];
+    const [from, to] = [steps[0], steps.at(-1)];
+    return [of(from === to ? String(from) : `${from} to ${to}`, own)];
   });
 }
 

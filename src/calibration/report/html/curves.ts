@@ -38,7 +38,7 @@ export function controlPlot(choice: ChoiceReport, better: 'readout' | 'logit', y
 }
 
 /** Room above the reliability diagram for two lines of counts. */
-const COUNTS = 24;
+const COUNTS = 34;
 
 /** Accuracy against confidence, before and after: a dot a bin that holds rows, lines between neighbouring bins only. */
 export function reliabilityPlot({ reliability }: Report): string {
@@ -61,9 +61,9 @@ export function reliabilityPlot({ reliability }: Report): string {
   const body = [
     plot.axes,
     diagonal,
-    binDots(plot, reliability.before, COLOURS.orange, 36),
-    binDots(plot, reliability.after, COLOURS.blue, 47),
-    `<text class="small" x="52" y="36" text-anchor="end" dy="0.32em">rows</text>`,
+    binDots(plot, reliability.before, COLOURS.orange, 37),
+    binDots(plot, reliability.after, COLOURS.blue, 48),
+    `<text class="small" x="52" y="37" text-anchor="end" dy="0.32em">rows</text>`,
     names.svg,
   ];
   return svg(plot, 'Reliability diagram before and after calibration', body.join(''));

@@ -6,6 +6,8 @@ import { escapeText } from './svg.js';
 
 /** Tables of more become a card a row where the screen is narrow. */
 const FEW_COLUMNS = 3;
+/** In print, tables of more have their intervals below the values. */
+const MANY_COLUMNS = 5;
 
 /** With a title of its own and its note. `most`: rows that are shown, the others counted. */
 export function tableHtml({ title, note, columns, rows }: Table, most = Infinity): string {
@@ -18,7 +20,7 @@ export function tableHtml({ title, note, columns, rows }: Table, most = Infinity
   return [
     `<h3>${escapeText(title)}</h3>`,
     note === '' ? '' : `<p class="note">${escapeText(note)}</p>`,
-    `<table${columns.length > FEW_COLUMNS ? ' class="cards"' : ''}><thead><tr>${columns.map((column) => `<th>${escapeText(column)}</th>`).join('')}</tr></thead><tbody>${body.join('')}</tbody></table>`,
+    `<table${columns.length > FEW_COLUMNS ? ` class="cards${columns.length > MANY_COLUMNS ? ' stacked' : ''}"` : ''}><thead><tr>${columns.map((column) => `<th>${escapeText(column)}</th>`).join('')}</tr></thead><tbody>${body.join('')}</tbody></table>`,
     left > 0 ? `<p class="quiet">${left} more rows: in the JSON, and in the files of --figures.</p>` : '',
   ].join('\n');
 }

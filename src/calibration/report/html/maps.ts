@@ -10,7 +10,7 @@ const BAR = 66;
 /** Row = context, column = chunk; a good model has a dark diagonal. Lines part tasks, dots mark near-duplicates. */
 export function matrixPlot({ plots: { matrix } }: Report): string {
   const { width, energies, tasks, near_duplicates: duplicates } = matrix;
-  const every = Math.ceil(width / 16);
+  const every = Math.ceil(width / 10);
   const marks = Array.from({ length: width }, (_, i) => i).filter((i) => i % every === 0);
   const centre = marks.map((i): [number, string] => [i + 0.5, String(matrix.rows[i])]);
   const plot = frame(

@@ -1,114 +1,91 @@
 /** The report as one page that needs nothing else: styles and pictures inside, no scripts, opens offline, prints. */
-import type { Calibration } from '../../calibration-schema.js';
 import { VERDICT_TEXT } from '../../choice/verdict.js';
 import type { Finding } from '../../doctor/finding.js';
-import {
-  choiceRemarks,
-  controlTable,
-  correlationTable,
-  curveTable,
-  fittedWarning,
-  gateTable,
-} from '../tables/choosing.js';
-import { lossTable, negativeTable, omittedText, structureRemarks, structureTable } from '../tables/chunks.js';
-import { keyFigures, marginTable, pValueTable, scoreTable, type Reported } from '../tables/key-figures.js';
-import { tokenGroupRemark, tokenGroupTable } from '../tables/token-groups.js';
-import { hardestTable, taskTable, timeTable, worstPickTable } from '../tables/rows.js';
+import type { NamedReport } from '../reported.js';
+import { choiceRemarks, fittedWarning } from '../tables/choosing.js';
+import { omittedText, structureRemarks } from '../tables/chunks.js';
+import { reportTables } from '../tables/report-tables.js';
+import { tokenGroupRemark } from '../tables/token-groups.js';
 import { listHtml, pictureHtml, tableHtml } from './elements.js';
 import { pictures } from './pictures.js';
 import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
 
-export interface PageOptions extends Reported {
-  /** Gates and best rule of the calibration; null where it has none. */
-  readonly choice: Calibration['choice'];
-  /** Name of the model. */
-  readonly model: string;
-  readonly weightsDigest: string;
-  readonly data: Pick<Calibration['data'], 'sources'> & Partial<Calibration['data']>;
-  readonly created: string;
-  /** Of the calibration whose temperature and experts are used. */
-  readonly version: string;
-  readonly findings?: readonly Finding[];
-}
-
-/** Rows of a table that may be long; the page stays within its six printed pages. */
-const MOST_ROWS = 12;
+/** Rows that are shown of tables that may be long, so that the page prints on six sheets. */
+const MOST_ROWS: Readonly<Record<string, number>> = { 'by-task': 10, 'hardest-rows': 8, 'worst-picks': 8 };
 
 /** Self-contained HTML. Every text from outside is escaped. */
-export function renderPage(options: PageOptions): string {
-  const { model } = options;
+export function renderPage(named: NamedReport): string {
+  const title = `Calibration of ${escapeText(named.model)}`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Calibration of ${escapeText(model)}</title>
+<title>${title}</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<header><h1>Calibration of ${escapeText(model)}</h1>
-${verdictHtml(options)}
-${provenance(options)}</header>
+<header><h1>${title}</h1>
+${verdictHtml(named)}
+${factsHtml(named)}</header>
 <main>
-${sections(options).join('\n')}
+${sections(named)
+  .filter((section) => section !== '')
+  .join('\n')}
 </main>
 </body>
 </html>
 `;
 }
 
-function sections(options: PageOptions): string[] {
-  const { report, findings } = options;
-  const { choice, token_groups: groups } = report;
-  const all = pictures(options).map((picture, i) => ({
-    name: picture.name,
-    html: pictureHtml(picture, i + 1),
-  }));
-  const picture = (name: string): string => all.find((each) => each.name === name)?.html ?? '';
+function sections(named: NamedReport): string[] {
+  const { report, findings } = named;
+  const drawn = new Map(
+    pictures(named).map((picture, i) => [picture.name, pictureHtml(picture, i + 1)] as const),
+  );
+  const tables = new Map(
+    reportTables(named).map((each) => [each.name, tableHtml(each, MOST_ROWS[each.name])]),
+  );
+  const table = (...names: readonly string[]): string =>
+    names.map((name) => tables.get(name) ?? '').join('\n');
+  const plots = (...names: readonly string[]): string =>
+    `<div class="plots">${names.map((name) => drawn.get(name) ?? '').join('\n')}</div>`;
   const omitted = omittedText(report);
   return [
-    choice === null
+    report.choice === null
       ? ''
       : section(
           'May it choose?',
-          tableHtml(controlTable(choice)),
           pair(
-            picture('control'),
-            `${tableHtml(correlationTable(choice))}${listHtml(choiceRemarks(choice))}`,
+            drawn.get('control')!,
+            `${table('rank-correlation')}${listHtml(choiceRemarks(report.choice))}`,
           ),
-          tableHtml(curveTable(choice)),
-          choice.gates.length === 0 ? '' : tableHtml(gateTable(choice)),
+          table('control', 'control-by-candidates', 'gates'),
         ),
-    section('Is it calibrated?', tableHtml(keyFigures(options))),
     section(
-      'Where does it fail?',
-      ...[taskTable(report), timeTable(report), hardestTable(report), worstPickTable(report)]
-        .filter(({ rows }) => rows.length > 0)
-        .map((table) => tableHtml(table, MOST_ROWS)),
+      'Is it calibrated?',
+      table('key-figures'),
+      plots('reliability', 'energies'),
+      tables.has('int8')
+        ? pair(table('p-values', 'margins'), table('int8'))
+        : pair(table('p-values'), table('margins')),
+      table('scores'),
     ),
+    section('Where does it fail?', table('by-task', 'by-time', 'hardest-rows', 'worst-picks')),
     section(
       'What does it see?',
-      tableHtml(negativeTable(report)),
+      table('wrong-chunks'),
       omitted === '' ? '' : `<p class="quiet">Not measured: ${escapeText(omitted)}.</p>`,
-      tableHtml(lossTable(report)),
-      tableHtml(structureTable(report)),
+      plots('noise', 'steps'),
+      table('losses', 'off-diagonal'),
       listHtml(structureRemarks(report)),
-      ...(groups === null ? [] : [tableHtml(tokenGroupTable(groups)), listHtml([tokenGroupRemark(groups)])]),
+      plots('matrix', 'landscape'),
+      table('token-groups'),
+      report.token_groups === null ? '' : listHtml([tokenGroupRemark(report.token_groups)]),
     ),
-    section(
-      'Pictures',
-      `<div class="plots">${all
-        .filter(({ name }) => name !== 'control')
-        .map(({ html }) => html)
-        .join('\n')}</div>`,
-    ),
-    section(
-      'Scores, p-values, margins',
-      tableHtml(scoreTable(options)),
-      pair(tableHtml(pValueTable(report)), tableHtml(marginTable(options))),
-    ),
-    doctorSection(findings),
+    doctorHtml(findings),
+    section('Appendix', table('provenance')),
   ];
 }
 
@@ -121,7 +98,7 @@ function pair(left: string, right: string): string {
 }
 
 /** The line above all others, its reasons, and what to set in the service. */
-function verdictHtml({ report, choice, better }: PageOptions): string {
+function verdictHtml({ report, choice, better }: NamedReport): string {
   const { verdict, reasons } = report.verdict;
   const gate = choice?.gates[better];
   const asked =
@@ -136,26 +113,27 @@ function verdictHtml({ report, choice, better }: PageOptions): string {
   return `<div class="verdict ${verdict}"><b>This model ${VERDICT_TEXT[verdict]}.</b>${listHtml([...reasons, ...asked, ...best])}</div>\n${warnings.join('')}`;
 }
 
-function provenance({ weightsDigest, version, created, data, report }: PageOptions): string {
+/** In short; the appendix has it whole. */
+function factsHtml({ weightsDigest, version, created, data, report, environment }: NamedReport): string {
   const sources = data.sources.map(({ name, rows }) => `${name} (${rows} rows)`).join(', ');
-  const split =
-    data.split === undefined
-      ? 'all rows reported on'
-      : `${data.split.fit_rows} rows fitted, ${data.split.held_out_rows} held out, split by ${data.split.by} (${data.split.clusters})`;
   const facts = [
     ['Calibration', `${version}, ${created.slice(0, 16).replace('T', ' ')} UTC`],
     ['Weights', `sha256 ${weightsDigest.slice(0, 16)}`],
-    ['Data', `${sources}; ${split}`],
+    ['Data', sources],
     [
-      'Intervals',
-      `95 percent, by jackknife over ${report.clusters} clusters of ${report.rows} rows; Clopper-Pearson for shares`,
+      'Reported on',
+      `${report.rows} rows in ${report.clusters} clusters, ${data.split === null ? 'all of the data' : `held out by ${data.split.by}`}; in brackets 95 percent intervals`,
+    ],
+    [
+      'Computed',
+      `${environment.provider}, ${environment.precision}, action-energy ${environment.action_energy}`,
     ],
   ];
   return `<dl>${facts.map(([name, text]) => `<dt>${name}</dt><dd>${escapeText(text!)}</dd>`).join('')}</dl>`;
 }
 
 /** What is wrong or worth knowing as rows; what is sound by name. */
-function doctorSection(findings: readonly Finding[] | undefined): string {
+function doctorHtml(findings: readonly Finding[] | undefined): string {
   if (findings === undefined || findings.length === 0) return '';
   const told = findings.filter(({ level }) => level !== 'ok');
   const sound = findings.filter(({ level }) => level === 'ok').map(({ probe }) => probe);

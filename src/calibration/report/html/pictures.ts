@@ -1,6 +1,6 @@
 /** The report's pictures in their order, each with the name of its file and what it shows. */
 import { number } from '../figure.js';
-import type { Reported } from '../tables/key-figures.js';
+import type { Reported } from '../reported.js';
 import { costName } from '../tables/choosing.js';
 import { controlPlot, histogramPlot, noisePlot, reliabilityPlot, stepsPlot } from './curves.js';
 import { landscapePlot, matrixPlot } from './maps.js';
@@ -38,6 +38,16 @@ export function pictures({ report, better }: Reported): Picture[] {
         'Energies of expert chunks, of swap negatives (the expert chunk of another context) and of experts with large noise.',
     },
     {
+      name: 'noise',
+      svg: noisePlot(report),
+      caption: `Mean energy of expert chunks with growing noise (one draw a row, scaled). Spearman ${number(noise.spearman.value)}.`,
+    },
+    {
+      name: 'steps',
+      svg: stepsPlot(report),
+      caption: 'Mean energy at each step of the chunk, for experts and for swap negatives.',
+    },
+    {
       name: 'matrix',
       svg: matrixPlot(report),
       caption: `Energies of one reported batch of ${report.batch}: each context with the chunk of every other, in the order of task, episode and step. A model that can choose has a dark diagonal. Lines part tasks; dots: near-duplicates.`,
@@ -51,15 +61,5 @@ export function pictures({ report, better }: Reported): Picture[] {
             caption: `Energy around the expert chunk of row ${row}, whole chunk pushed along ${dims?.join(' and ')}. Cross: the expert; circle: the lowest energy.`,
           },
         ]),
-    {
-      name: 'noise',
-      svg: noisePlot(report),
-      caption: `Mean energy of expert chunks with growing noise (one draw a row, scaled). Spearman ${number(noise.spearman.value)}.`,
-    },
-    {
-      name: 'steps',
-      svg: stepsPlot(report),
-      caption: 'Mean energy at each step of the chunk, for experts and for swap negatives.',
-    },
   ];
 }

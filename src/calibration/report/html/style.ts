@@ -9,7 +9,7 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; padding-top: .5rem; border-top: 
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 p, li { max-width: 82ch; }
 p { margin: .3rem 0 .7rem; }
-.quiet, .note { color: #5a626d; font-size: .87rem; }
+.quiet, p.note { color: #5a626d; font-size: .87rem; }
 .verdict { border-left: 6px solid #a32020; background: #fbf1f0; padding: .7rem 1rem .8rem; margin: 0 0 1rem; }
 .verdict.may_choose { border-color: #1d7a4c; background: #eef7f1; }
 .verdict.may_choose_behind_gate { border-color: #c98a00; background: #fdf6e3; }
@@ -21,6 +21,7 @@ dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums; border-top: 1.5px solid #1b1f24; border-bottom: 1.5px solid #1b1f24; }
 th { text-align: left; font-weight: 600; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #1b1f24; vertical-align: bottom; }
 td { padding: .2rem .8rem .2rem 0; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { overflow-wrap: normal; }
 tbody tr + tr td { border-top: 1px solid #eceef1; }
 .ci { color: #6b7480; white-space: nowrap; font-size: .92em; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2.2rem; align-items: start; }
@@ -49,15 +50,18 @@ ${SVG_STYLE}
   .cards td:empty { display: none; }
 }
 @media print {
-  @page { size: A4; margin: 13mm 14mm; }
-  body { padding: 0; max-width: none; font-size: 8.6pt; line-height: 1.38; }
-  h1 { font-size: 15pt; } h2 { font-size: 11pt; margin-top: 4mm; } h3 { font-size: 9pt; margin-top: 2.5mm; }
-  h2, h3 { break-after: avoid; }
-  table { font-size: 7.4pt; } td { padding-top: .5mm; padding-bottom: .5mm; }
+  @page { size: A4; margin: 11mm 14mm; }
+  html { font-size: 8.2pt; }
+  body { padding: 0; max-width: none; font-size: 1rem; line-height: 1.36; }
+  h2 { margin-top: 1.3rem; } h3 { margin-top: .9rem; }
+  h2, h3, p.note { break-after: avoid; }
+  p, li { max-width: none; }
+  td, th { padding-right: .6rem; } td { padding-top: .1rem; padding-bottom: .1rem; }
+  .stacked .ci { display: block; }
   tr, .verdict { break-inside: avoid; }
-  .note, .quiet { max-width: none; }
-  .plots { display: block; } .plots figure { display: inline-block; width: 48.4%; margin: 0 2% 3mm 0; vertical-align: top; } .plots figure:nth-child(even) { margin-right: 0; }
-  figcaption, .note, .quiet { font-size: 7.4pt; }
+  .plots { display: block; }
+  .plots figure { display: inline-block; width: 48.4%; margin: 0 2% .8rem 0; vertical-align: top; }
+  .plots figure:nth-child(even) { margin-right: 0; }
   .verdict, .level, .warning-line { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `;

@@ -1,12 +1,9 @@
 /** Tables of the calibration itself: key figures, readout against logit, p-values of experts, margins, int8. */
-import type { Calibration } from '../../calibration-schema.js';
 import { VERDICT_TEXT } from '../../choice/verdict.js';
 import { figure, number } from '../figure.js';
 import type { Int8Report, Report } from '../report-schema.js';
+import type { Reported } from '../reported.js';
 import type { Table } from '../table.js';
-
-/** What the tables need to be told: a calibration, or the one under which new data were evaluated. */
-export type Reported = Pick<Calibration, 'better' | 'scores' | 'report'>;
 
 const STATUS = {
   fitted: 'the minimum of the InfoNCE loss',

@@ -1,0 +1,67 @@
+/** What a paper's appendix needs to say where the figures come from. */
+import { VERDICT_TEXT } from '../../choice/verdict.js';
+import type { NamedReport } from '../reported.js';
+import type { Table } from '../table.js';
+
+export function provenanceTable({
+  model,
+  weightsDigest,
+  version,
+  created,
+  data,
+  report,
+  environment,
+  choice,
+  better,
+}: NamedReport): Table {
+  const { split, seed, near_duplicate: nearDuplicate, sources } = data;
+  const gate = choice?.gates[better];
+  return {
+    name: 'provenance',
+    title: 'Provenance',
+    note: 'Digests are sha256, of files as `sha256sum` prints them. With the same seed, weights, data and versions the figures are the same.',
+    columns: ['fact', 'value'],
+    rows: [
+      ['model', model],
+      ['verdict', VERDICT_TEXT[report.verdict.verdict]],
+      ['weights, sha256', weightsDigest],
+      ['calibration', `${version}, ${created}`],
+      ...sources.flatMap(({ name, rows, bytes, sha256 }) => [
+        ['data', `${name}, ${rows} rows, ${bytes} bytes`],
+        ['data, sha256', sha256 ?? 'not a file: sent over the wire'],
+      ]),
+      [
+        'split',
+        split === null
+          ? 'all rows reported on'
+          : `by ${split.by}: ${split.fit_rows} rows fitted, ${split.held_out_rows} reported on, ${split.clusters} clusters`,
+      ],
+      [
+        'rows',
+        `${report.rows} reported on in ${report.clusters} clusters, ${report.fitted_before} of them fitted on`,
+      ],
+      [
+        'settings',
+        `seed ${seed}, batch ${report.batch}, near-duplicates below ${nearDuplicate} action units root mean square`,
+      ],
+      [
+        'intervals',
+        '95 percent, jackknife over clusters with t; shares by Clopper and Pearson at the effective number of rows',
+      ],
+      [
+        'gate',
+        gate == null
+          ? 'none'
+          : `learn-then-test on the fitted rows: harm at most ${gate.alpha} with ${1 - gate.delta} confidence`,
+      ],
+      [
+        'versions',
+        `action-energy ${environment.action_energy}, ONNX Runtime ${environment.onnxruntime}, Node ${environment.node}, ${environment.platform}`,
+      ],
+      [
+        'computed on',
+        `${environment.provider}, context encoder in ${environment.precision}, threads ${environment.threads}`,
+      ],
+    ],
+  };
+}
