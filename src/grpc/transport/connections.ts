@@ -2,8 +2,8 @@
  * The connections of all addresses that the server listens on: how many there may be, in all and of one peer, how long one
  * may stay without a call, and what the metrics show of them.
  *
- * Where all places are taken, the connection that has been longest without a call makes room for a new one, so that clients
- * who connect and answer pings cannot keep the others out.
+ * Where all places are taken (or all of one peer), the connection that has been longest without a call (or that peer's) makes room
+ * for a new one, so that clients who connect and answer pings cannot keep the others out.
  */
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import { Server as TlsServer } from 'node:tls';
@@ -37,6 +37,7 @@ type Cause = 'limit' | 'peer_limit' | 'idle' | 'displaced' | 'client' | 'error' 
 interface Open {
   readonly session: ServerHttp2Session;
   readonly socket: Socket;
+  readonly address: string;
   calls: number;
   /** Since when it has had no call. */
   idleSinceMs: number;
@@ -76,12 +77,9 @@ export class Connections {
     const { connections, peerConnections, metrics } = this.#options;
     const address = socket.remoteAddress ?? '';
     const ofPeer = this.#peers.get(address) ?? 0;
-    const cause =
-      ofPeer >= peerConnections
-        ? 'peer_limit'
-        : this.#admitted.size >= connections && !this.#displace()
-          ? 'limit'
-          : undefined;
+    let cause: Cause | undefined;
+    if (ofPeer >= peerConnections) cause = this.#displace(address) ? undefined : 'peer_limit';
+    else if (this.#admitted.size >= connections) cause = this.#displace() ? undefined : 'limit';
     if (cause !== undefined) {
       metrics.connectionsClosed.inc({ cause });
       this.#refused.add(socket);
@@ -89,7 +87,7 @@ export class Connections {
       return;
     }
     this.#admitted.add(socket);
-    this.#peers.set(address, ofPeer + 1);
+    this.#peers.set(address, (this.#peers.get(address) ?? 0) + 1);
     metrics.connections.inc();
     socket.once('close', () => {
       this.#admitted.delete(socket);
@@ -103,7 +101,17 @@ export class Connections {
   #enter(session: ServerHttp2Session, socket: Socket): void {
     const { clock, metrics } = this.#options;
     const idleSinceMs = clock.nowMs();
-    const open: Open = { session, socket, calls: 0, idleSinceMs, cause: undefined, received: 0, sent: 0 };
+    const address = socket.remoteAddress ?? '';
+    const open: Open = {
+      session,
+      socket,
+      address,
+      calls: 0,
+      idleSinceMs,
+      cause: undefined,
+      received: 0,
+      sent: 0,
+    };
     this.#open.add(open);
     session.on('stream', (stream) => {
       open.calls++;
@@ -126,11 +134,12 @@ export class Connections {
     this.#setSweep();
   }
 
-  /** The one that has been longest without a call goes at once; false when all of them are used. */
-  #displace(): boolean {
+  /** The one (of an address) that has been longest without a call goes at once; false when all of them are used. */
+  #displace(address?: string): boolean {
     let oldest: Open | undefined;
     for (const open of this.#open) {
       if (open.calls > 0 || open.cause === 'displaced') continue;
+      if (address !== undefined && open.address !== address) continue;
       if (open.idleSinceMs < (oldest?.idleSinceMs ?? Infinity)) oldest = open;
     }
     if (oldest === undefined || this.#options.clock.nowMs() - oldest.idleSinceMs < DISPLACE_MS) return false;
