@@ -62,9 +62,11 @@ def run_episode(
         if arm.rule == "random":
             chunk = np.asarray(proposal.candidates)[rng.integers(samples)]
         elif arm.rule != "own":
-            chunk = client.select(
-                proposal.hidden, proposal.candidates, rule=arm.rule, model=arm.model, ungated=not arm.gated
-            ).raise_for_error().chunk  # fmt: skip
+            how = {} if arm.gated else {"ungated": True, "score": "logit"}
+            chosen = client.select(
+                proposal.hidden, proposal.candidates, rule=arm.rule, model=arm.model, **how
+            )
+            chunk = chosen.raise_for_error().chunk
         decisions += 1
         replaced += not np.array_equal(chunk, own)
         for action in chunk:

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parents[1]
 VENV = ROOT / ".venv-client"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = PACKAGE / "requirements-dev.txt"
-SIMULATOR = ROOT / "examples" / "closed_loop" / "requirements.txt"
+EXAMPLE = ROOT / "examples" / "closed_loop"
 # What the tests need beside the package; unpinned, because no one version runs on all of these Pythons.
 OTHER_REQUIREMENTS = ["pytest", "safetensors", "ml_dtypes", "msgpack", "pyzmq", "websockets"]
 SUPPORTED = [(3, minor) for minor in range(9, 14)]
@@ -74,7 +74,7 @@ def other_pythons() -> List[str]:
 def install_simulator() -> None:
     """MuJoCo and Meta-World, for the example's test; loud where they cannot be had, and a failure with CI=true."""
     try:
-        pip(PYTHON, "-r", REQUIREMENTS, "-r", SIMULATOR)
+        pip(PYTHON, "-r", REQUIREMENTS, "-r", EXAMPLE / "requirements.txt")
     except subprocess.CalledProcessError:
         if os.environ.get("CI") == "true":
             raise
@@ -89,8 +89,8 @@ def main() -> None:
     pip(PYTHON, "-r", REQUIREMENTS)
     install_simulator()
     run(PYTHON, "scripts/generate.py", "--check")
-    run(PYTHON, "-m", "ruff", "format", "--check", ".")
-    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".", EXAMPLE)
+    run(PYTHON, "-m", "ruff", "check", ".", EXAMPLE)
     run(PYTHON, "-m", "mypy")
     with tempfile.TemporaryDirectory() as folder:
         run(PYTHON, "-m", "build", "--no-isolation", "--outdir", folder)
