@@ -72,7 +72,7 @@ export function assemble(
       if (chunks === undefined || piece.last === chunks.candidates) contexts.finish(i);
     }
     const scores = chunks !== undefined && piece.last > piece.first;
-    const place = scores ? taskRow(job.work.task).add(batch, chunks, slots, piece) : -1;
+    const place = scores ? taskRow(job.work.task).add(batch, job.work.task, slots, piece) : -1;
     cells.advance(piece);
     parts.push({ job, piece, encodes, place });
     size = addSize(size, piece.size);

@@ -118,18 +118,19 @@ export class Job implements QueueItem {
     return true;
   }
 
-  /** `raw` [to - from, last - first, H] into [B, N, H]. */
+  /** `raw` [to - from, last - first, width] into [B, N, width]. */
   #store({ from, to, first, last, final }: Piece, raw: Float32Array): void {
-    const { candidates, steps } = this.chunks!;
+    const { candidates } = this.chunks!;
+    const width = taskRow(this.work.task).width(this.chunks!);
     if (final && from === 0 && first === 0) {
       this.#raw = raw; // whole
       return;
     }
-    this.#raw ??= new Float32Array(this.work.contexts.length * candidates * steps);
-    const part = (last - first) * steps;
+    this.#raw ??= new Float32Array(this.work.contexts.length * candidates * width);
+    const part = (last - first) * width;
     for (let row = from; row < to; row++) {
       const values = raw.subarray((row - from) * part, (row - from + 1) * part);
-      this.#raw.set(values, (row * candidates + first) * steps);
+      this.#raw.set(values, (row * candidates + first) * width);
     }
   }
 

@@ -3,7 +3,7 @@
  * the table below: how many chunks meet every context, what a step of them costs, what goes to the engine for a piece, and
  * where its result belongs. The rest of this folder knows no kind but through it.
  */
-import type { EncodeItem, EngineBatch, EngineResult, ScoreItem, Outcome } from '../engine/engine.js';
+import type { EncodeItem, EngineBatch, EngineResult, ScoreItem, Slope, Outcome } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
 import type { KeptContext, SlotHold } from './context-cache.js';
 import type { Piece } from './plan.js';
@@ -56,7 +56,7 @@ export interface BatchSummary extends WorkSize {
 }
 
 export interface WorkResult {
-  /** Raw per-step values [contexts, N, H] row-major, of a task `score`. */
+  /** Raw per-step values [contexts, N, H] row-major, of a task `score`; of `gradient` [N, H + H*A], see `EngineResult`. */
   readonly raw?: Float32Array;
   /** By context: how it is kept now; undefined when it is not. */
   readonly kept: readonly (KeptContext | undefined)[];
@@ -100,7 +100,9 @@ export type Task =
   /** Encoding alone, which is useful with `keep` and `hold`. */
   | { readonly kind: 'encode' }
   /** Raw per-step values of every context by every chunk. */
-  | { readonly kind: 'score'; readonly actions: Chunks };
+  | { readonly kind: 'score'; readonly actions: Chunks }
+  /** The same of one context, with dE/dA of each chunk. */
+  | { readonly kind: 'gradient'; readonly actions: Chunks; readonly slope: Slope };
 
 /** An engine batch that is being put together. */
 export type OpenBatch = { readonly [Part in keyof EngineBatch]: EngineBatch[Part][number][] };
@@ -110,9 +112,11 @@ interface TaskRow<Kind extends Task['kind']> {
   chunks(task: Extract<Task, { kind: Kind }>): Chunks | undefined;
   /** Cost of a step, in steps scored. */
   readonly stepCost: number;
+  /** Values that come back of a chunk. */
+  width(chunks: Chunks): number;
   /** Adds what the piece asks for; `slots` are those of its contexts. Returns its place, for `collect`. */
-  add(batch: OpenBatch, chunks: Chunks, slots: readonly number[], piece: Piece): number;
-  /** What the engine answered, [rows, part, H] of the piece. */
+  add(batch: OpenBatch, task: Extract<Task, { kind: Kind }>, slots: readonly number[], piece: Piece): number;
+  /** What the engine answered, [rows, part, width] of the piece. */
   collect(result: EngineResult, place: number): Outcome<Float32Array> | undefined;
 }
 
@@ -120,13 +124,23 @@ const TASKS: { readonly [Kind in Task['kind']]: TaskRow<Kind> } = {
   encode: {
     chunks: () => undefined,
     stepCost: 0,
+    width: () => 0,
     add: () => -1,
     collect: () => undefined,
   },
   score: {
     chunks: ({ actions }) => actions,
     stepCost: 1,
-    add: ({ score }, chunks, slots, piece) => score.push(scoreItem(chunks, slots, piece)) - 1,
+    width: ({ steps }) => steps,
+    add: ({ score }, { actions }, slots, piece) => score.push(scoreItem(actions, slots, piece)) - 1,
+    collect: ({ scored }, place) => scored[place],
+  },
+  gradient: {
+    chunks: ({ actions }) => actions,
+    stepCost: 4,
+    width: ({ values, candidates, steps }) => steps + values.length / candidates,
+    add: ({ score }, { actions, slope }, slots, piece) =>
+      score.push({ ...scoreItem(actions, slots, piece), slope }) - 1,
     collect: ({ scored }, place) => scored[place],
   },
 };

@@ -45,3 +45,11 @@ export interface EnergyFragments<M extends Matrix = Matrix> {
   /** [Q, attendedWidth] to raw values [rows], and what the prediction head reads, whose finiteness is watched. */
   head(g: Graph, attended: Value): { readonly raw: Value; readonly watched: Value };
 }
+
+/** The inputs `<name>_heads` of one context of T tokens. */
+export function contextInputs(g: Graph, fragments: EnergyFragments): Value[] {
+  // the axis that grows with the tokens is the one that T names
+  const [one, two] = [fragments.slotShape(1), fragments.slotShape(2)];
+  const shape = one.map((size, axis) => (size === two[axis] ? size : 'T'));
+  return fragments.contextNames.map((name) => g.input(`${name}_heads`, 'float32', shape));
+}

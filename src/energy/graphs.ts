@@ -5,12 +5,12 @@
  */
 import { Graph } from '../graph/graph.js';
 import { add, reshape, sum } from '../graph/ops.js';
-import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { energyFragments } from './architectures.js';
-import type { EnergyFragments } from './fragments.js';
+import { actionGradientGraph, type GradientOf } from './action-gradient-graph.js';
+import { contextInputs, type EnergyFragments } from './fragments.js';
 import { StoredParameters, type StoredMatrix } from './stored-parameters.js';
 import { tokenInput } from './tokens.js';
 
@@ -110,12 +110,9 @@ export class EnergyGraphs {
     g.output('row_sum', sum(g, watched, [1]));
     return g;
   }
-}
 
-/** The inputs `<name>_heads` of one context of T tokens. */
-function contextInputs(g: Graph, fragments: EnergyFragments): Value[] {
-  // the axis that grows with the tokens is the one that T names
-  const [one, two] = [fragments.slotShape(1), fragments.slotShape(2)];
-  const shape = one.map((size, axis) => (size === two[axis] ? size : 'T'));
-  return fragments.contextNames.map((name) => g.input(`${name}_heads`, 'float32', shape));
+  /** dE/dA of G chunks, see `action-gradient-graph.ts`. */
+  actionGradient(of: GradientOf): Graph {
+    return actionGradientGraph(this.card, this.fragments, of);
+  }
 }

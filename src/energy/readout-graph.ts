@@ -31,7 +31,7 @@ export function pooled(g: Graph, { pool }: ModelCard, steps: Value, learned?: Va
 }
 
 /** The highest mean of `window` steps in a row. Of equal ones the derivative takes one. */
-function highestWindow(g: Graph, steps: Value, window: number): Value {
+export function highestWindow(g: Graph, steps: Value, window: number): Value {
   const count = steps.shape.at(-1) as number;
   checkWindow(window, count);
   const axis = steps.shape.length - 1;

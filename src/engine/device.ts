@@ -11,7 +11,7 @@ import { BatchRunner } from './batch.js';
 import { Scratch } from './memory.js';
 import { valueOf, type EngineInfo, type Provider, type TokenDType } from './engine.js';
 import { Runtime } from './runtime.js';
-import { createSessions } from './sessions.js';
+import { createSessions, SlopePrograms } from './sessions.js';
 import type { WorkerStart } from './start.js';
 
 /** Tokens of the warm-up context: enough that a provider's kernels, not its launches, decide a comparison. */
@@ -95,7 +95,10 @@ async function openProvider(
   const runtime = new Runtime({ provider, threads, deviceId });
   try {
     const sessions = await createSessions(runtime, graphs, precision);
-    const runner = new BatchRunner({ card, graphs, sessions, precision, scratch: new Scratch() });
+    const runner = new BatchRunner({
+      ...{ card, graphs, sessions, precision, scratch: new Scratch() },
+      slopes: new SlopePrograms(runtime, graphs),
+    });
     const warmMs = await warmUp(runner, card);
     return { device: { runner, info, release: () => runtime.release() }, warmMs };
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { plainFault, revivedFault, type Fault, type PlainFault } from '../errors.js';
 import type { TokenDType } from '../model/context.js';
+import type { Score } from '../model/energy.js';
 
 export type { TokenDType };
 
@@ -30,6 +31,15 @@ export interface ScoreItem {
   readonly actions: Float32Array;
   readonly candidates: number; // N
   readonly steps: number; // H
+  /** Of one context: also the gradient of each energy by its own chunk. */
+  readonly slope?: Slope;
+}
+
+/** Which energy is differentiated. */
+export interface Slope {
+  readonly score: Score;
+  /** Weights [H] of a weighted sum over steps, or the window of a windowed maximum. */
+  readonly pool: Float32Array | { readonly window: number };
 }
 
 export interface EngineBatch {
@@ -44,7 +54,10 @@ export interface EngineBatch {
 export interface EngineResult {
   /** One an `encode` item: bytes that the encoded context holds. */
   readonly encoded: readonly Outcome<{ readonly bytes: number }>[];
-  /** One a `score` item: raw per-step values r, [slots, N, H] row-major. */
+  /**
+   * One a `score` item: raw per-step values r, [slots, N, H] row-major; of one with a slope [N, H + H*A], for each chunk its raw
+   * steps and then dE/dA.
+   */
   readonly scored: readonly Outcome<Float32Array>[];
   readonly encodeMs: number;
   readonly scoreMs: number;

@@ -34,10 +34,12 @@ export interface Program {
   runInto(feeds: Tensors, outputs: Tensors): Promise<void>;
   /** Runs with outputs in memory of their own. */
   run(feeds: Tensors): Promise<Tensors>;
+  /** Ends it before the runtime does. */
+  release(): Promise<void>;
 }
 
 export class Runtime {
-  readonly #sessions: InferenceSession[] = [];
+  readonly #sessions = new Set<InferenceSession>();
 
   constructor(readonly device: RuntimeDevice) {}
 
@@ -58,18 +60,23 @@ export class Runtime {
         },
       },
     });
-    this.#sessions.push(session);
+    this.#sessions.add(session);
     return {
       async runInto(feeds, outputs) {
         await session.run(feeds, outputs);
       },
       run: (feeds) => session.run(feeds),
+      release: async () => {
+        if (this.#sessions.delete(session)) await session.release();
+      },
     };
   }
 
   /** Ends every program that was prepared. */
   async release(): Promise<void> {
-    for (const session of this.#sessions.splice(0)) await session.release();
+    const sessions = [...this.#sessions];
+    this.#sessions.clear();
+    for (const session of sessions) await session.release();
   }
 
   #provider(graph: Graph): InferenceSession.ExecutionProviderConfig {

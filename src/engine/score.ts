@@ -5,6 +5,7 @@
 import { invalid, toFault, type Fault } from '../errors.js';
 import { done, failed, type ScoreItem, type Outcome } from './engine.js';
 import { float32 } from './runtime.js';
+import { withSlope } from './slope.js';
 import { firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
 
 /** Steps in one run of the query and head graphs: bounds the packed activations to 4 MiB a tensor at h 512. */
@@ -59,10 +60,22 @@ export async function scoreItems(
       for (const { index } of run) outcomes[index] = failed(toFault(error));
     }
   }
+  // energies are computed as ever; a gradient beside them changes no bit
+  for (const [index, item] of items.entries()) {
+    const outcome = outcomes[index]!;
+    if (!item.slope || !outcome.ok) continue;
+    const [context] = contexts[index]!;
+    outcomes[index] = await withSlope(model, item, item.slope, context!, outcome.value).catch(
+      (error: unknown) => failed(toFault(error)),
+    );
+  }
   return outcomes;
 }
 
-function checkItem({ actions, candidates, steps, slots }: ScoreItem, width: number): Fault | undefined {
+function checkItem(
+  { actions, candidates, steps, slots, slope }: ScoreItem,
+  width: number,
+): Fault | undefined {
   const wanted = candidates * steps * width;
   if (!(wanted > 0) || actions.length !== wanted) {
     return invalid('actions', 'value count does not match', {
@@ -71,6 +84,7 @@ function checkItem({ actions, candidates, steps, slots }: ScoreItem, width: numb
     });
   }
   if (slots.length === 0) return invalid('slots', 'no context to score against');
+  if (slope && slots.length > 1) return invalid('slots', 'a slope is of one context');
   const at = actions.findIndex((value) => !(Math.abs(value) <= LARGEST_ACTION));
   if (at < 0) return undefined;
   const step = Math.floor(at / width);

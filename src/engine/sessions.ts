@@ -1,4 +1,8 @@
-/** The five graphs of one energy model (`src/energy/graphs.ts`) as programs of a runtime. */
+/**
+ * The graphs of one energy model (`src/energy/graphs.ts`) as programs of a runtime: the five that serve, and gradients by the
+ * actions, which are made when they are first asked for.
+ */
+import type { GradientOf } from '../energy/action-gradient-graph.js';
 import type { EnergyGraphs } from '../energy/graphs.js';
 import type { Graph } from '../graph/graph.js';
 import { padProducts } from '../graph/pad-products.js';
@@ -39,4 +43,32 @@ export async function createSessions(
 function encodeGraph(graph: Graph, precision: Precision, { device }: Runtime): Graph {
   if (precision === 'int8') return quantizeProducts(graph);
   return device.provider === 'cpu' ? padProducts(graph) : graph;
+}
+
+/** Programs that are kept; one is made in some tens of milliseconds for each chunk length, score and window. */
+const MOST_PROGRAMS = 4;
+
+/** The programs by what they differentiate, made when they are first asked for, the least lately used given up. */
+export class SlopePrograms {
+  readonly #programs = new Map<string, Promise<Program>>();
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly graphs: EnergyGraphs,
+  ) {}
+
+  async of(wanted: GradientOf): Promise<Program> {
+    const key = JSON.stringify([wanted.steps, wanted.score, wanted.window]);
+    const known = this.#programs.get(key);
+    this.#programs.delete(key);
+    const program = known ?? this.runtime.prepare(this.graphs.actionGradient(wanted));
+    this.#programs.set(key, program); // now the newest
+    program.catch(() => this.#programs.delete(key));
+    for (const [oldest, spare] of this.#programs) {
+      if (this.#programs.size <= MOST_PROGRAMS) break;
+      this.#programs.delete(oldest);
+      await (await spare).release();
+    }
+    return program;
+  }
 }

@@ -5,11 +5,18 @@ import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Precision } from './engine.js';
 import type { Scratch } from './memory.js';
-import type { Sessions } from './sessions.js';
+import type { Sessions, SlopePrograms } from './sessions.js';
 
 /** The tensors whose finiteness is watched, in the order of the computation (the report, section 2.5). */
 export type Stage =
-  'hidden' | 'actions' | 'context_mapped' | 'action_mapped' | 'attention' | 'raw_steps' | 'energy';
+  | 'hidden'
+  | 'actions'
+  | 'context_mapped'
+  | 'action_mapped'
+  | 'attention'
+  | 'raw_steps'
+  | 'energy'
+  | 'action_gradient';
 
 export interface LoadedModel {
   readonly card: ModelCard;
@@ -17,6 +24,7 @@ export interface LoadedModel {
   readonly sessions: Sessions;
   readonly precision: Precision;
   readonly scratch: Scratch;
+  readonly slopes: SlopePrograms;
 }
 
 /** A context as `attend` reads it. */

@@ -5,10 +5,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ContextRef } from '../batching/work.js';
 import type { KeptContext } from '../batching/context-cache.js';
+import type { Slope } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import { CORRECTED_TAU, type Correction } from '../calibration/correction.js';
-import { energiesFromRaw, probabilities, rank, type Energies, type EnergyOptions } from '../model/energy.js';
+import {
+  energiesFromRaw,
+  poolWeights,
+  probabilities,
+  rank,
+  type Energies,
+  type EnergyOptions,
+} from '../model/energy.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
 import { askGate, type GateAnswer } from '../selection/decide.js';
@@ -53,6 +61,8 @@ export interface ScoreRequest {
   readonly known?: Known | ((energies: Float64Array) => Known | undefined);
   /** Answer with the pooled raw values, too. */
   readonly logits: boolean;
+  /** Answer with dE/dA, too; not of the corrected score. */
+  readonly actionGradients?: boolean;
   /** What parsing the message took. */
   readonly decodeMs: number;
 }
@@ -78,6 +88,8 @@ export interface ScoreAnswer extends Answered {
   readonly best: number;
   /** [N] pooled raw values, where asked for. */
   readonly logits?: Float64Array;
+  /** [N, H, A], where asked for: the derivative of each energy by its own chunk. */
+  readonly actionGradients?: { readonly shape: readonly number[]; readonly values: Float32Array };
   readonly baseline?: Baseline;
   readonly kept?: KeptContext;
   /** Why it was not kept; empty when it was, or nobody asked. */
@@ -131,6 +143,7 @@ export async function scoreActions(
     episodeStep: request.episodeStep,
   });
   const select = checkedSelection(request, actions.candidates, gate);
+  const slope = request.actionGradients === true ? slopeOf(request.score, pool, actions.steps) : undefined;
   const context = kept(parts, request);
 
   const hold = quality?.wants(actions.steps) === true;
@@ -138,13 +151,17 @@ export async function scoreActions(
     parts,
     scope,
     model,
-    { contexts: [context], task: { kind: 'score', actions }, hold },
+    {
+      contexts: [context],
+      task: slope ? { kind: 'gradient', actions, slope } : { kind: 'score', actions },
+      hold,
+    },
     request.decodeMs,
   );
   if (hold) submitted.catch(() => quality?.forgo());
   const result = await submitted;
 
-  const raw = rawOf(result);
+  const { raw, gradients } = slope ? withoutSlopes(rawOf(result), actions) : { raw: rawOf(result) };
   const all = energiesFromRaw(raw, actions.steps, options);
   const energies = correction ? correction.apply(all.energies, actions.values) : all.energies;
   const order = rank(energies);
@@ -167,6 +184,7 @@ export async function scoreActions(
     shape: [actions.candidates, actions.steps],
     ...select(energies, order),
     ...(request.logits && { logits: logitsOf(raw, actions, options, all) }),
+    ...(gradients && { actionGradients: gradients }),
     ...(request.keep && keptContext !== undefined && { kept: keptContext }),
     keepRefused: result.keepRefused?.message ?? '',
     version: model.version,
@@ -187,6 +205,34 @@ function correctionOf(
     });
   }
   return calibration.correcting();
+}
+
+/** What the engine is to differentiate. Errors: the corrected score, whose density has no gradient here. */
+function slopeOf(score: ScoreRequest['score'], pool: Pool, steps: number): Slope {
+  if (score === 'corrected') {
+    throw invalid('options.action_gradients', 'the corrected score has no gradient', {
+      found: 'CORRECTED',
+      wanted: 'READOUT or LOGIT',
+    });
+  }
+  const windowed = pool.kind === 'windowed_max';
+  return { score, pool: windowed ? { window: pool.window } : Float32Array.from(poolWeights(pool, steps)) };
+}
+
+/** [N, H + H*A] as raw steps [N, H] and gradients [N, H, A]. */
+function withoutSlopes(
+  values: Float32Array,
+  { candidates, steps }: ActionBatch,
+): { readonly raw: Float32Array; readonly gradients: NonNullable<ScoreAnswer['actionGradients']> } {
+  const width = values.length / candidates;
+  const raw = new Float32Array(candidates * steps);
+  const gradients = new Float32Array(values.length - raw.length);
+  const dims = width / steps - 1; // A
+  for (let i = 0; i < candidates; i++) {
+    raw.set(values.subarray(i * width, i * width + steps), i * steps);
+    gradients.set(values.subarray(i * width + steps, (i + 1) * width), i * (width - steps));
+  }
+  return { raw, gradients: { shape: [candidates, steps, dims], values: gradients } };
 }
 
 /** Pooled raw values: the energies themselves when those are what was asked for. */

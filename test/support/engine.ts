@@ -3,7 +3,7 @@ import { BatchRunner } from '../../src/engine/batch.js';
 import type { Engine, EncodeItem, ScoreItem, TokenDType } from '../../src/engine/engine.js';
 import { Scratch } from '../../src/engine/memory.js';
 import { Runtime } from '../../src/engine/runtime.js';
-import { createSessions } from '../../src/engine/sessions.js';
+import { createSessions, SlopePrograms } from '../../src/engine/sessions.js';
 import { energyGraphs } from '../../src/energy/graphs.js';
 import type { ModelCard } from '../../src/model/card.js';
 import type { Weights } from '../../src/model/weights.js';
@@ -63,7 +63,10 @@ export async function withRunner<T>(
   try {
     const sessions = await createSessions(runtime, graphs, precision);
     return await use(
-      new BatchRunner({ card: model.card, graphs, sessions, precision, scratch: new Scratch() }),
+      new BatchRunner({
+        ...{ card: model.card, graphs, sessions, precision, scratch: new Scratch() },
+        slopes: new SlopePrograms(runtime, graphs),
+      }),
     );
   } finally {
     await runtime.release();

@@ -98,6 +98,24 @@ def test_options_of_rank(energy_client: EnergyClient, example: Example) -> None:
     assert sharp.probabilities.max() > 0.9
 
 
+def test_gradients_of_energies_by_their_chunks(energy_client: EnergyClient, example: Example) -> None:
+    hidden, mask, chunks = example["hidden"][1], example["pad_mask"][1], example["candidates"][1]
+    ranking = energy_client.rank(hidden, chunks, mask=mask, action_gradients=True, raw=True)
+    plain = energy_client.rank(hidden, chunks, mask=mask, raw=True)
+    assert plain.action_gradients is None
+    np.testing.assert_array_equal(ranking.energies, plain.energies)
+    slope = ranking.action_gradients
+    assert slope is not None
+    assert slope.shape == chunks.shape
+    # a small step against the gradient lowers the energy of every chunk, by about what the gradient says (it bends at a ReLU)
+    norm = np.sqrt((slope**2).sum(axis=(1, 2), keepdims=True))
+    step = 1e-3
+    moved = energy_client.rank(hidden, chunks - step * slope / norm, mask=mask, raw=True)
+    fall = (plain.energies - moved.energies) / (step * norm[:, 0, 0])
+    assert (fall > 0.5).all()
+    np.testing.assert_allclose(np.median(fall), 1, atol=0.05)
+
+
 def test_the_matrix(energy_client: EnergyClient, example: Example) -> None:
     contexts, masks, experts = list(example["hidden"]), list(example["pad_mask"]), example["actions"]
     matrix = energy_client.matrix(contexts, experts, masks=masks)

@@ -46,6 +46,7 @@ export function decodeScoreRequest(
     raw: options?.raw === true,
     topK: options?.topK ?? 0,
     logits: options?.logits === true,
+    actionGradients: options?.actionGradients === true,
     ...(options?.keepContext && { keep: { leaseMs: options.keepContext.leaseMs } }),
     ...(pool && { pool }),
     ...(options?.tau !== undefined && { tau: Number(options.tau) }),
@@ -80,6 +81,9 @@ function scoreMessage(
       stepEnergies: encodeFloat32(answer.shape, Float32Array.from(answer.steps)),
     }),
     ...(answer.logits && { logits: Array.from(answer.logits) }),
+    ...(answer.actionGradients && {
+      actionGradients: encodeFloat32(answer.actionGradients.shape, answer.actionGradients.values),
+    }),
     ...(answer.kept && { context: keptMessage(answer.kept) }),
     keepRefused: answer.keepRefused,
     ...(answer.baseline && { baseline: baselineMessage(answer.baseline) }),

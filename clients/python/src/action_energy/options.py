@@ -33,6 +33,8 @@ class ScoreOptions(TypedDict, total=False):
     """Give `step_energies` back."""
     logits: bool
     """Give `logits` back."""
+    action_gradients: bool
+    """Give `action_gradients` back; three to four times the work of scoring."""
     raw: bool
     """Leave the calibration out."""
     episode_step: Optional[float]

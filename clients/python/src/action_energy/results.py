@@ -67,6 +67,8 @@ class Ranking:
     step_energies: Optional[npt.NDArray[np.float32]]
     """[N, H], with `per_step`."""
     logits: Optional[Floats]
+    action_gradients: Optional[npt.NDArray[np.float32]]
+    """[N, H, A], the derivative of each energy by its own chunk, with `action_gradients`."""
     baseline: Optional[BaselineRank]
     model: AnsweredBy
     timings: Timings
@@ -182,6 +184,9 @@ def ranking(message: energy_pb2.ScoreActionsResponse) -> Ranking:
         tau=message.tau,
         p_values=_optional_floats(message.p_values),
         step_energies=tensor_values(message.step_energies) if message.HasField("step_energies") else None,
+        action_gradients=(
+            tensor_values(message.action_gradients) if message.HasField("action_gradients") else None
+        ),
         logits=_optional_floats(message.logits),
         baseline=baseline,
         model=answered_by(message.model),

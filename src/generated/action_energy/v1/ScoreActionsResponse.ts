@@ -20,6 +20,7 @@ export interface ScoreActionsResponse {
   'keepRefused'?: (string);
   'pValues'?: (number | string)[];
   'tau'?: (number | string);
+  'actionGradients'?: (_action_energy_v1_Tensor | null);
 }
 
 export interface ScoreActionsResponse__Output {
@@ -36,4 +37,5 @@ export interface ScoreActionsResponse__Output {
   'keepRefused': (string);
   'pValues': (number)[];
   'tau': (number);
+  'actionGradients': (_action_energy_v1_Tensor__Output | null);
 }

@@ -17,6 +17,7 @@ export interface ScoreOptions {
   'episodeStep'?: (number | string);
   'executedIndex'?: (number);
   'expertIndex'?: (number);
+  'actionGradients'?: (boolean);
   '_tau'?: "tau";
   '_baselineIndex'?: "baselineIndex";
   '_episodeStep'?: "episodeStep";
@@ -36,6 +37,7 @@ export interface ScoreOptions__Output {
   'episodeStep'?: (number);
   'executedIndex'?: (number);
   'expertIndex'?: (number);
+  'actionGradients': (boolean);
   '_tau'?: "tau";
   '_baselineIndex'?: "baselineIndex";
   '_episodeStep'?: "episodeStep";

@@ -55,7 +55,7 @@ class Context(_message.Message):
     def __init__(self, inline: _Optional[_Union[InlineContext, _Mapping[str, object]]] = ..., context_id: _Optional[str] = ...) -> None: ...
 
 class Pool(_message.Message):
-    __slots__ = ("mean", "sum", "first", "weighted", "discount")
+    __slots__ = ("mean", "sum", "first", "weighted", "discount", "windowed_max")
     class Mean(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
@@ -75,20 +75,27 @@ class Pool(_message.Message):
         GAMMA_FIELD_NUMBER: _ClassVar[int]
         gamma: float
         def __init__(self, gamma: _Optional[float] = ...) -> None: ...
+    class WindowedMax(_message.Message):
+        __slots__ = ("window",)
+        WINDOW_FIELD_NUMBER: _ClassVar[int]
+        window: int
+        def __init__(self, window: _Optional[int] = ...) -> None: ...
     MEAN_FIELD_NUMBER: _ClassVar[int]
     SUM_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     WEIGHTED_FIELD_NUMBER: _ClassVar[int]
     DISCOUNT_FIELD_NUMBER: _ClassVar[int]
+    WINDOWED_MAX_FIELD_NUMBER: _ClassVar[int]
     mean: Pool.Mean
     sum: Pool.Sum
     first: Pool.First
     weighted: Pool.Weighted
     discount: Pool.Discount
-    def __init__(self, mean: _Optional[_Union[Pool.Mean, _Mapping[str, object]]] = ..., sum: _Optional[_Union[Pool.Sum, _Mapping[str, object]]] = ..., first: _Optional[_Union[Pool.First, _Mapping[str, object]]] = ..., weighted: _Optional[_Union[Pool.Weighted, _Mapping[str, object]]] = ..., discount: _Optional[_Union[Pool.Discount, _Mapping[str, object]]] = ...) -> None: ...
+    windowed_max: Pool.WindowedMax
+    def __init__(self, mean: _Optional[_Union[Pool.Mean, _Mapping[str, object]]] = ..., sum: _Optional[_Union[Pool.Sum, _Mapping[str, object]]] = ..., first: _Optional[_Union[Pool.First, _Mapping[str, object]]] = ..., weighted: _Optional[_Union[Pool.Weighted, _Mapping[str, object]]] = ..., discount: _Optional[_Union[Pool.Discount, _Mapping[str, object]]] = ..., windowed_max: _Optional[_Union[Pool.WindowedMax, _Mapping[str, object]]] = ...) -> None: ...
 
 class ScoreOptions(_message.Message):
-    __slots__ = ("pool", "tau", "score", "top_k", "keep_context", "baseline_index", "per_step", "logits", "raw", "episode_step", "executed_index", "expert_index")
+    __slots__ = ("pool", "tau", "score", "top_k", "keep_context", "baseline_index", "per_step", "logits", "raw", "episode_step", "executed_index", "expert_index", "action_gradients")
     POOL_FIELD_NUMBER: _ClassVar[int]
     TAU_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +108,7 @@ class ScoreOptions(_message.Message):
     EPISODE_STEP_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_INDEX_FIELD_NUMBER: _ClassVar[int]
     EXPERT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ACTION_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     pool: Pool
     tau: float
     score: Score
@@ -113,7 +121,8 @@ class ScoreOptions(_message.Message):
     episode_step: float
     executed_index: int
     expert_index: int
-    def __init__(self, pool: _Optional[_Union[Pool, _Mapping[str, object]]] = ..., tau: _Optional[float] = ..., score: _Optional[_Union[Score, str]] = ..., top_k: _Optional[int] = ..., keep_context: _Optional[_Union[KeepContext, _Mapping[str, object]]] = ..., baseline_index: _Optional[int] = ..., per_step: _Optional[bool] = ..., logits: _Optional[bool] = ..., raw: _Optional[bool] = ..., episode_step: _Optional[float] = ..., executed_index: _Optional[int] = ..., expert_index: _Optional[int] = ...) -> None: ...
+    action_gradients: bool
+    def __init__(self, pool: _Optional[_Union[Pool, _Mapping[str, object]]] = ..., tau: _Optional[float] = ..., score: _Optional[_Union[Score, str]] = ..., top_k: _Optional[int] = ..., keep_context: _Optional[_Union[KeepContext, _Mapping[str, object]]] = ..., baseline_index: _Optional[int] = ..., per_step: _Optional[bool] = ..., logits: _Optional[bool] = ..., raw: _Optional[bool] = ..., episode_step: _Optional[float] = ..., executed_index: _Optional[int] = ..., expert_index: _Optional[int] = ..., action_gradients: _Optional[bool] = ...) -> None: ...
 
 class KeepContext(_message.Message):
     __slots__ = ("lease_ms",)
@@ -136,7 +145,7 @@ class ScoreActionsRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., inline: _Optional[_Union[InlineContext, _Mapping[str, object]]] = ..., context_id: _Optional[str] = ..., candidates: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., options: _Optional[_Union[ScoreOptions, _Mapping[str, object]]] = ...) -> None: ...
 
 class ScoreActionsResponse(_message.Message):
-    __slots__ = ("energies", "probabilities", "ranking", "best_index", "step_energies", "logits", "context", "baseline", "model", "timings", "keep_refused", "p_values", "tau")
+    __slots__ = ("energies", "probabilities", "ranking", "best_index", "step_energies", "logits", "context", "baseline", "model", "timings", "keep_refused", "p_values", "tau", "action_gradients")
     ENERGIES_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     RANKING_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +159,7 @@ class ScoreActionsResponse(_message.Message):
     KEEP_REFUSED_FIELD_NUMBER: _ClassVar[int]
     P_VALUES_FIELD_NUMBER: _ClassVar[int]
     TAU_FIELD_NUMBER: _ClassVar[int]
+    ACTION_GRADIENTS_FIELD_NUMBER: _ClassVar[int]
     energies: _containers.RepeatedScalarFieldContainer[float]
     probabilities: _containers.RepeatedScalarFieldContainer[float]
     ranking: _containers.RepeatedScalarFieldContainer[int]
@@ -163,7 +173,8 @@ class ScoreActionsResponse(_message.Message):
     keep_refused: str
     p_values: _containers.RepeatedScalarFieldContainer[float]
     tau: float
-    def __init__(self, energies: _Optional[_Iterable[float]] = ..., probabilities: _Optional[_Iterable[float]] = ..., ranking: _Optional[_Iterable[int]] = ..., best_index: _Optional[int] = ..., step_energies: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., logits: _Optional[_Iterable[float]] = ..., context: _Optional[_Union[KeptContext, _Mapping[str, object]]] = ..., baseline: _Optional[_Union[Baseline, _Mapping[str, object]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., timings: _Optional[_Union[Timings, _Mapping[str, object]]] = ..., keep_refused: _Optional[str] = ..., p_values: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ...) -> None: ...
+    action_gradients: _tensor_pb2.Tensor
+    def __init__(self, energies: _Optional[_Iterable[float]] = ..., probabilities: _Optional[_Iterable[float]] = ..., ranking: _Optional[_Iterable[int]] = ..., best_index: _Optional[int] = ..., step_energies: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., logits: _Optional[_Iterable[float]] = ..., context: _Optional[_Union[KeptContext, _Mapping[str, object]]] = ..., baseline: _Optional[_Union[Baseline, _Mapping[str, object]]] = ..., model: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., timings: _Optional[_Union[Timings, _Mapping[str, object]]] = ..., keep_refused: _Optional[str] = ..., p_values: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., action_gradients: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ...) -> None: ...
 
 class Baseline(_message.Message):
     __slots__ = ("index", "energy", "rank", "advantage", "gate")
