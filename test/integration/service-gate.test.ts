@@ -1,37 +1,14 @@
 /** The calibrated gate over the wire: accepted, refused, compared with a control arm, and closed by outcomes. */
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { describe, test } from 'node:test';
-import type { Calibration } from '../../src/calibration/calibration-schema.js';
 import { contract } from '../../src/wire/contract.js';
-import { MODELS } from '../support/load.js';
-import { call, row, tensorMessage, type Flags } from '../support/service.js';
-import { exampleTensors, serveTinyReach, type TinyService } from '../support/tiny-reach.js';
+import { serveGated } from '../support/gated.js';
+import { call, row, tensorMessage } from '../support/service.js';
+import { exampleTensors, type TinyService } from '../support/tiny-reach.js';
 
 const { SelectAction, ReportOutcome } = contract.selection;
 const { ScoreActions } = contract.energy;
 const BASELINE = 1;
-
-/** The bundled model behind a gate of this margin, whose best rule is the lowest energy. */
-async function serveGated(margin: number, flags: Flags = {}, candidates = 64): Promise<TinyService> {
-  const text = await readFile(path.join(MODELS, 'tiny-reach', 'calibration.json'), 'utf8');
-  const calibration = JSON.parse(text) as Calibration;
-  const { gates } = calibration.choice!;
-  const gate = { ...gates[calibration.better]!, margin, candidates };
-  const edited = {
-    ...calibration,
-    verdict: 'may_choose_behind_gate',
-    choice: {
-      ...calibration.choice,
-      gates: { ...gates, [calibration.better]: gate },
-      best: { rule: 'energy', score: calibration.better, finding: 'the lowest energy was best in a test' },
-    },
-  };
-  return serveTinyReach({ 'metrics-address': '127.0.0.1:0', ...flags }, (bundle) =>
-    writeFile(path.join(bundle, 'calibration.json'), JSON.stringify(edited)),
-  );
-}
 
 const tensors = await exampleTensors();
 const request = {
