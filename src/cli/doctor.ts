@@ -5,7 +5,7 @@ import type { Finding } from '../calibration/doctor/finding.js';
 import { loadCalibration } from '../calibration/store.js';
 import { withOpened } from './calibration-flags.js';
 import { engineFlags, type EngineFlags } from './engine-flags.js';
-import { EXIT_CODES, printJson } from './output.js';
+import { EXIT_CODES, interruptible, printJson } from './output.js';
 
 interface DoctorFlags extends EngineFlags {
   readonly json?: true;
@@ -26,13 +26,9 @@ export function doctorCommand(): Command {
       const { card, weights } = bundle;
       const calibration = await loadCalibration(directory, bundle.digest).catch(() => undefined);
       const tau = calibration?.scores.readout.temperature.tau;
-      const findings = await examine({
-        engine,
-        card,
-        weights,
-        ...(data && { data }),
-        ...(tau !== undefined && { tau }),
-      });
+      const findings = await interruptible('nothing was written', () =>
+        examine({ engine, card, weights, ...(data && { data }), ...(tau !== undefined && { tau }) }),
+      );
       if (flags.json) printJson({ model: card.name, findings });
       else process.stdout.write(findingsText(findings));
       if (findings.some(({ level }) => level === 'failure')) process.exitCode = EXIT_CODES.precondition;

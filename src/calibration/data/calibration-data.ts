@@ -115,7 +115,16 @@ export async function calibrationData(
     if (!columns.has(column)) return undefined;
     const out = new Float64Array(rows);
     for (const { source, layout, first } of shards) {
-      out.set(toNumbers(`${source.name}: ${column}`, await source.rows(column, 0, layout.rows)), first);
+      const field = `${source.name}: ${column}`;
+      const numbers = toNumbers(field, await source.rows(column, 0, layout.rows));
+      const bad = numbers.findIndex((value) => !Number.isFinite(value));
+      if (bad >= 0) {
+        throw invalid(`${field}[${bad}]`, 'not a number', {
+          found: String(numbers[bad]),
+          wanted: 'a finite number',
+        });
+      }
+      out.set(numbers, first);
     }
     return out;
   };
