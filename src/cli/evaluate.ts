@@ -71,9 +71,11 @@ export function evaluateCommand(): Command {
             };
             const named = { model: card.name, weightsDigest: digest };
             if (existing === undefined) return { ...(await calibrate(options)), ...named };
-            const report = await evaluateCalibration(existing, options);
             const { rows, steps } = data!;
-            const sources = await sourcesWithDigests(data!);
+            const [report, sources] = await Promise.all([
+              evaluateCalibration(existing, options),
+              sourcesWithDigests(data!),
+            ]);
             const { seed, nearDuplicate } = pass;
             return {
               ...existing,

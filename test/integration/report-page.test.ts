@@ -13,6 +13,7 @@ import {
   ACTION_DIM,
   STATE_DIM,
   STEPS,
+  TOKENS,
   syntheticCard,
   syntheticTensors,
   withCandidates,
@@ -42,6 +43,11 @@ async function fullPage(): Promise<string> {
   tensors.set('negatives', chunks(rows, 2));
   tensors.set('layer_actions', chunks(6, rows));
   tensors.set('policy_actions', chunks(rows));
+  tensors.set('token_group', {
+    dtype: 'uint8',
+    shape: [TOKENS],
+    bytes: Uint8Array.from({ length: TOKENS }, (_, i) => i),
+  });
   tensors.set(
     'task_id',
     float32Tensor(

@@ -27,7 +27,7 @@ export interface CalibrationData {
   readonly outcome: Float64Array | undefined;
   /** Where the rows come from. */
   readonly sources: readonly { readonly name: string; readonly bytes: number; readonly rows: number }[];
-  /** Hex sha256 of each source's file; undefined for one that is no file. Reads the files whole. */
+  /** Hex sha256 of each source's file; undefined for one that is no file. Reads the files whole; closing ends it. */
   digests(): Promise<(string | undefined)[]>;
   /** hidden [S, D] in memory of its own (it may be moved to an engine), mask [S]. */
   context(row: number): Promise<{ hidden: Tensor; mask: Tensor | undefined }>;
@@ -133,6 +133,7 @@ export async function calibrationData(
     const field = `${shard.source.name}: ${column}[${at}]`;
     return toFloat32(field, await shard.source.rows(column, at, at + 1));
   };
+  const closing = new AbortController();
   const layerTables = new Map<string, Promise<Tensor>>();
   return {
     rows,
@@ -156,7 +157,7 @@ export async function calibrationData(
     })),
     digests: async () => {
       const digests: (string | undefined)[] = [];
-      for (const { source } of shards) digests.push(await source.digest?.());
+      for (const { source } of shards) digests.push(await source.digest?.(closing.signal));
       return digests;
     },
     context: async (row) => {
@@ -216,6 +217,7 @@ export async function calibrationData(
       });
     },
     close: async () => {
+      closing.abort();
       await Promise.all(sources.map((source) => source.close()));
     },
   };

@@ -18,8 +18,8 @@ export interface Columns {
   readonly header: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;
   /** Rows `start` to `end` (excluded) of the first axis; memory may be shared with the source. */
   rows(column: string, start: number, end: number): Promise<Tensor>;
-  /** Hex sha256 of the file; absent where there is none. */
-  digest?(): Promise<string>;
+  /** Hex sha256 of the file; absent where there is none. Rejects when aborted. */
+  digest?(signal: AbortSignal): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -48,12 +48,12 @@ export async function dataFiles(paths: readonly string[]): Promise<string[]> {
 export async function openColumns(file: string): Promise<Columns> {
   const source = await openTensorFile(file);
   const { size } = await stat(file);
-  return { ...columnsOf(source, path.basename(file), size), digest: () => fileDigest(file) };
+  return { ...columnsOf(source, path.basename(file), size), digest: (signal) => fileDigest(file, signal) };
 }
 
-async function fileDigest(file: string): Promise<string> {
+async function fileDigest(file: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash, { signal });
   return hash.digest('hex');
 }
 

@@ -1,5 +1,6 @@
 /** The data layout: all wrong keys named together, the same rows from every layout and format. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -102,6 +103,22 @@ describe('calibration data', () => {
       );
     });
   });
+
+  it('knows its files by their digests, and what is no file by none; closing ends the reading', () =>
+    withDirectory(async (directory) => {
+      const bytes = writeSafetensors(syntheticTensors(ROWS, 1));
+      const file = path.join(directory, 'data.safetensors');
+      await writeFile(file, bytes);
+      const data = await openCalibrationData([file], syntheticCard());
+      assert.deepEqual(await data.digests(), [createHash('sha256').update(bytes).digest('hex')]);
+      const late = data.digests();
+      await Promise.all([data.close(), assert.rejects(late, { name: 'AbortError' })]);
+      const memory = await calibrationData(
+        [memoryColumns('wire', syntheticTensors(ROWS, 1))],
+        syntheticCard(),
+      );
+      assert.deepEqual(await memory.digests(), [undefined]);
+    }));
 
   it('reads layers and given negatives by row', async () => {
     const tensors = syntheticTensors(ROWS, 1);

@@ -10,7 +10,8 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 p, li { max-width: 82ch; }
 p { margin: .3rem 0 .7rem; }
 .quiet, p.note { color: #5a626d; font-size: .87rem; }
-.verdict { border-left: 6px solid #a32020; background: #fbf1f0; padding: .7rem 1rem .8rem; margin: 0 0 1rem; }
+.verdict { border-left: 6px solid #6b7480; background: #f3f5f7; padding: .7rem 1rem .8rem; margin: 0 0 1rem; }
+.verdict.must_not_choose { border-color: #a32020; background: #fbf1f0; }
 .verdict.may_choose { border-color: #1d7a4c; background: #eef7f1; }
 .verdict.may_choose_behind_gate { border-color: #c98a00; background: #fdf6e3; }
 .verdict b { display: block; font-size: 1.3rem; line-height: 1.3; }
@@ -60,7 +61,7 @@ ${SVG_STYLE}
   .stacked .ci { display: block; }
   tr, .verdict { break-inside: avoid; }
   .plots { display: block; }
-  .plots figure { display: inline-block; width: 48.4%; margin: 0 2% .8rem 0; vertical-align: top; }
+  .plots figure { display: inline-block; width: 46.5%; margin: 0 5% .7rem 0; vertical-align: top; }
   .plots figure:nth-child(even) { margin-right: 0; }
   .verdict, .level, .warning-line { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

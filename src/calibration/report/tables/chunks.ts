@@ -24,26 +24,33 @@ export function omittedText({ omitted }: Report): string {
   return omitted.map(({ name, reason }) => `${name} (${reason})`).join('; ');
 }
 
-const LOSSES = {
-  swap_infonce: 'swap InfoNCE',
-  margin: 'margin',
-  explicit_infonce: 'explicit InfoNCE',
-  hinge: 'hinge',
-} as const;
-
+/** A row a kind of negatives: InfoNCE, and beside it the margin loss (swap) or the hinge (given ones). */
 export function lossTable({ losses }: Report): Table {
+  const kinds = [...new Set(losses.map(({ negatives }) => negatives))];
+  const of = (kind: string, ...names: readonly string[]): Report['losses'][number] | undefined =>
+    losses.find(({ negatives, loss }) => negatives === kind && names.includes(loss));
   return {
     name: 'losses',
     title: 'Losses',
     note: "Of docs/model.md with its usual parameters, over the readout's energies, near-duplicates left out; hinge as the mean over all given negatives of a row.",
-    columns: ['loss', 'negatives', 'value (tau of the card)', 'at the fitted tau', 'without preference'],
-    rows: losses.map(({ loss, negatives, value, fitted, chance }) => [
-      LOSSES[loss],
-      negatives,
-      value,
-      fitted ?? '',
-      chance ?? '',
-    ]),
+    columns: [
+      'negatives',
+      'InfoNCE, tau of the card',
+      'InfoNCE, fitted tau',
+      'without preference',
+      'margin (swap) or hinge',
+    ],
+    rows: kinds.map((kind) => {
+      const infonce = of(kind, 'swap_infonce', 'explicit_infonce');
+      const apart = of(kind, 'margin', 'hinge');
+      return [
+        kind,
+        infonce?.value ?? null,
+        infonce?.fitted ?? null,
+        infonce?.chance ?? null,
+        apart?.value ?? null,
+      ];
+    }),
   };
 }
 
