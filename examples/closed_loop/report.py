@@ -1,4 +1,4 @@
-"""What came out, as a table and a picture: `python examples/closed_loop/report.py results.json FOLDER` makes both anew."""
+"""What came out, as a page and a picture: `python examples/closed_loop/report.py results.json FOLDER` makes both anew."""
 
 from __future__ import annotations
 
@@ -24,6 +24,37 @@ def table(results: Dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def page(results: Dict[str, Any]) -> str:
+    """results.md: what was done, the table, the picture, what training and calibration said."""
+    sizes, verdicts = results["sizes"], results["verdicts"]
+    branches, held_out = results["branches"], results["calibration"]
+    lines = [
+        "# What came out",
+        "",
+        f"{sizes['trial_episodes']} episodes a task and arm, the same scenes and noise for every arm; brackets are 95 percent "
+        f"intervals of the paired difference, tasks counted alike. The policy learnt from {results['experts']['episodes']} episodes, "
+        f"the energy model was fine-tuned on {branches['states']} states with {sizes['candidates']} candidates each, of which "
+        f"{branches['decisive']} are decisive, and calibrated on {held_out['states']} of other episodes ({held_out['decisive']}). "
+        f"The stages took {sum(results['seconds'].values()):.0f} s.",
+        "",
+        table(results),
+        "",
+        "![Success by arm, and its paired difference from the policy alone](results.png)",
+        "",
+        f"One decision ahead, in the states that were branched: the policy's own candidate costs {branches['own_cost']:.3f}, "
+        f"all on average {branches['mean_cost']:.3f}, the best {branches['best_cost']:.3f}.",
+        "",
+    ]
+    for model in ("before", "after"):
+        found, training = verdicts[model], results[model]
+        best = "none" if found["best"] is None else found["best"]["rule"]
+        lines += [
+            f"- **{model}**: {training['updates']} updates, ended by {training['stopped']}. Verdict: "
+            f"{found['verdict']['verdict'].replace('_', ' ')} (rule for `auto`: {best}). {found['verdict']['reasons'][0]}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def _difference(estimate: Dict[str, float]) -> str:
     if estimate["low"] == estimate["high"] == 0:
         return "0"
@@ -44,7 +75,7 @@ def draw(results: Dict[str, Any], path: Path) -> None:
     for task in tasks:
         left.plot([arm["by_task"][task] for arm in arms], rows, "o", markersize=5, label=task)
     left.set_yticks(list(rows), [arm["arm"] for arm in arms])
-    left.set_xlim(0, 1)
+    left.set_xlim(0, 1.02)
     left.set_xlabel("success; dots: tasks")
     left.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(tasks), frameon=False)
     for row, arm in zip(rows, arms):
@@ -52,7 +83,7 @@ def draw(results: Dict[str, Any], path: Path) -> None:
         right.plot([less["low"], less["high"]], [row, row], color="#34567a", linewidth=2)
         right.plot(less["value"], row, "o", color="#34567a")
     right.axvline(0, color="#888888", linewidth=1)
-    right.set_xlabel("success less that of the policy alone, same scenes and noise; 95 percent")
+    right.set_xlabel("less the policy alone, paired, 95 percent")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
@@ -61,11 +92,11 @@ def draw(results: Dict[str, Any], path: Path) -> None:
 
 
 def write_report(results: Dict[str, Any], folder: Path) -> str:
-    """results.json, results.md and results.png in `folder`; the table."""
+    """results.json, results.md and results.png in `folder`; the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = table(results)
+    text = page(results)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "results.md").write_text(text + "\n")
+    (folder / "results.md").write_text(text)
     draw(results, folder / "results.png")
     return text
 
