@@ -129,8 +129,12 @@ function standardError(values: readonly number[]): number {
 
 async function outcomes({ server }: Served): Promise<Map<string, number>> {
   const text = await (await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`)).text();
-  const found = text.matchAll(/^action_energy_quality_samples_total\{.*outcome="(\w+)"\} (\d+)$/gm);
-  return new Map(Array.from(found, ([, name = '', count]) => [name, Number(count)]));
+  const found = text.matchAll(
+    /^action_energy_quality_samples_total\{.*outcome="(\w+)",cause="\w*"\} (\d+)$/gm,
+  );
+  const counts = new Map<string, number>();
+  for (const [, name = '', count] of found) counts.set(name, (counts.get(name) ?? 0) + Number(count));
+  return counts;
 }
 
 /** What happened between two readings. */

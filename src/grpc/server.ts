@@ -12,6 +12,7 @@ import { Fault, toFault } from '../errors.js';
 import { startMetricsServer, type MetricsServer } from '../metrics/http.js';
 import { systemClock } from '../batching/clock.js';
 import { createMetrics, type Metrics } from '../metrics/metrics.js';
+import { logRefusals } from '../metrics/refusal-summary.js';
 import { Recorder } from '../recording/recorder.js';
 import { contract } from '../wire/contract.js';
 import { CallsUnderWay, type Callers } from './transport/call-scope.js';
@@ -26,6 +27,7 @@ import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
 import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
+import { onnxRuntimeVersion, programVersion } from '../versions.js';
 import { TokenStore } from '../serving/token-store.js';
 import { StandingCalls } from './transport/standing-calls.js';
 import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
@@ -70,9 +72,18 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
     await checkAddresses(config);
     const tokens = openTokens(config, log, cleanups);
     tokens?.onReload(() => standing.admitAgain());
-    const metrics = createMetrics(() => models?.models.map(sampleOf) ?? []);
     const { limits, keepalive } = config;
     const budget = new MemoryBudget(limits.memoryBytes ?? defaultMemoryBytes());
+    const build = {
+      version: programVersion(),
+      node: process.versions.node,
+      onnxruntime: onnxRuntimeVersion(),
+    };
+    const metrics = createMetrics(
+      () => models?.models.map(sampleOf) ?? [],
+      () => ({ budget: { taken: budget.accounts, limitBytes: budget.limit }, build }),
+    );
+    cleanups.push(logRefusals(metrics, log, systemClock));
     const kept = budget.keptLimit / (await findModelFolders(config.models)).size;
     const contexts = { ...config.contexts, bytes: Math.min(config.contexts.bytes, Math.floor(kept)) };
     models = await ModelRegistry.start({

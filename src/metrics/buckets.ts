@@ -34,6 +34,7 @@ export const BATCH_REQUESTS = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 export const ENERGIES = [
   -10, -3, -1, -0.3, 0, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.1, 3, 10, 30,
 ] as const;
+export const P_VALUES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1] as const;
 export const MARGINS = [0, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10] as const;
 
 /** The preferred numbers from `from` to `to`, both included where they are such numbers. */

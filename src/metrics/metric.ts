@@ -1,5 +1,5 @@
 /** What a metric is: one declared entry of the catalogue, from which the series, the dashboards and the tests are made. */
-import type { ModelSample } from './sample.js';
+import type { ModelSample, ServerSample } from './sample.js';
 
 /** What the values count; the name ends in it where Prometheus' conventions say so. */
 export type Unit = 'seconds' | 'bytes' | 'ratio' | 'count' | 'energy' | 'nats' | 'info';
@@ -36,6 +36,8 @@ export type Reading = readonly [labels: Readonly<Record<string, string>>, value:
 export interface Sampled {
   /** Read of each served model at each scrape; absent when the code records values where things happen. */
   readonly read?: (sample: ModelSample) => Iterable<Reading>;
+  /** Read of the server at each scrape, in place of its models. */
+  readonly readServer?: (sample: ServerSample) => Iterable<Reading>;
 }
 
 export interface CounterMetric extends Declared, Sampled {

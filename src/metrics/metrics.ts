@@ -2,15 +2,17 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { CATALOGUE } from './catalogue/catalogue.js';
 import type { CounterMetric, GaugeMetric, HistogramMetric, Metric } from './metric.js';
-import type { ModelSample } from './sample.js';
+import type { ModelSample, ServerSample } from './sample.js';
 
-export type { ModelSample } from './sample.js';
+export type { ModelSample, ServerSample } from './sample.js';
 
 type Entries = typeof CATALOGUE;
 
-/** Those that code records where things happen; the others are read of the models, or are the process's. */
+/** Those that code records where things happen; the others are read of models and server, or are the process's. */
 type RecordedKey = {
-  [K in keyof Entries]: Entries[K] extends { type: 'process' } | { read: unknown } ? never : K;
+  [K in keyof Entries]: Entries[K] extends { type: 'process' } | { read: unknown } | { readServer: unknown }
+    ? never
+    : K;
 }[keyof Entries];
 
 type Series<M extends Metric> = M extends { type: 'counter' }
@@ -23,15 +25,18 @@ export type Metrics = { readonly registry: Registry } & {
   readonly [K in RecordedKey]: Series<Entries[K]>;
 };
 
-/** `sample` is called at each scrape. */
-export function createMetrics(sample: () => readonly ModelSample[]): Metrics {
+/** `sample` and `server` are called at each scrape; undefined: there is nothing to tell yet. */
+export function createMetrics(
+  sample: () => readonly ModelSample[],
+  server: () => ServerSample | undefined = () => undefined,
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry }); // process figures and event-loop lag
   const recorded: Record<string, Counter | Gauge | Histogram> = {};
   for (const [key, metric] of Object.entries<Metric>(CATALOGUE)) {
     if (metric.type === 'process') continue;
-    const series = createSeries(metric, registry, sample);
-    if (metric.type === 'histogram' || !metric.read) recorded[key] = series;
+    const series = createSeries(metric, registry, sample, server);
+    if (metric.type === 'histogram' || !(metric.read ?? metric.readServer)) recorded[key] = series;
   }
   return { registry, ...recorded } as Metrics; // one series an entry, of its type
 }
@@ -40,17 +45,20 @@ function createSeries(
   metric: CounterMetric | GaugeMetric | HistogramMetric,
   registry: Registry,
   sample: () => readonly ModelSample[],
+  server: () => ServerSample | undefined,
 ): Counter | Gauge | Histogram {
   const { name, help, labels: labelNames } = metric;
   const options = { name, help, labelNames, registers: [registry] };
   if (metric.type === 'histogram') return new Histogram({ ...options, buckets: [...metric.buckets] });
-  const { read } = metric;
-  const collected = read && {
+  const { read, readServer } = metric;
+  const collected = (read ?? readServer) && {
     collect(this: Counter | Gauge): void {
       this.reset();
-      for (const each of sample()) {
-        for (const [labels, value] of read(each)) this.inc({ model: each.model, ...labels }, value);
+      for (const each of read ? sample() : []) {
+        for (const [labels, value] of read!(each)) this.inc({ model: each.model, ...labels }, value);
       }
+      const whole = readServer && server();
+      if (whole) for (const [labels, value] of readServer(whole)) this.inc({ ...labels }, value);
     },
   };
   return new { counter: Counter, gauge: Gauge }[metric.type]({ ...options, ...collected });

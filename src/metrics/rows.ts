@@ -17,6 +17,7 @@ export const DASHBOARDS = {
       connections: 'Connections',
       queue: 'Queue and batches',
       contexts: 'Contexts',
+      capacity: 'Capacity and clients',
       process: 'Process',
       models: 'What is served',
     },

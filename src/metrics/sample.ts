@@ -1,3 +1,10 @@
+/** What is read of the server at each scrape. */
+export interface ServerSample {
+  /** Bytes by what takes them, and of all together at most. */
+  readonly budget: { readonly taken: Readonly<Record<string, number>>; readonly limitBytes: number };
+  readonly build: { readonly version: string; readonly node: string; readonly onnxruntime: string };
+}
+
 /** What is read of each served model at each scrape. */
 export interface ModelSample {
   readonly model: string;
@@ -10,8 +17,16 @@ export interface ModelSample {
     readonly misses: number;
     readonly evictions: Readonly<Record<string, number>>;
   };
+  /** What may wait and be kept at most. */
+  readonly capacity: {
+    readonly queueItems: number;
+    readonly queueBytes: number;
+    readonly contextBytes: number;
+  };
   readonly quality: readonly QualityFigures[];
   readonly calibration: { readonly state: string; readonly version: string; readonly verdict: string };
+  /** Since the calibration in force was made; absent without one. */
+  readonly calibrationAgeSeconds?: number;
   /** Of the gate that decisions were made behind; absent before the first. */
   readonly gate?: { readonly open: boolean; readonly evidence: number };
 }

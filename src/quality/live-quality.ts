@@ -14,7 +14,7 @@ import type { Scheduler } from '../batching/scheduler.js';
 import type { HeldContext } from '../batching/work.js';
 import type { Random } from '../random.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
-import { toFault } from '../errors.js';
+import { toFault, type Fault } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw } from '../model/energy.js';
@@ -32,7 +32,15 @@ export type Source = (typeof SOURCES)[number];
  * `taken`, or why a sample that was drawn came to nothing: `budget` chunks a second are spent; `outstanding` the one
  * before is not done; `few_chunks` not enough chunks of other moments yet; `busy` the engine had no time; `failed`.
  */
-export const OUTCOMES = ['taken', 'budget', 'outstanding', 'few_chunks', 'busy', 'failed'] as const;
+export const OUTCOMES = [
+  'taken',
+  'budget',
+  'outstanding',
+  'few_chunks',
+  'busy',
+  'request_failed',
+  'failed',
+] as const;
 export type SampleOutcome = (typeof OUTCOMES)[number];
 
 export interface QualitySettings {
@@ -52,7 +60,8 @@ export interface LiveQualityOptions {
   readonly settings: QualitySettings;
   /** The calibration in force. */
   readonly calibration: () => Calibration | undefined;
-  readonly onSample: (outcome: SampleOutcome) => void;
+  /** `cause`: of `busy`, `request_failed` and `failed`. */
+  readonly onSample: (outcome: SampleOutcome, cause?: Fault) => void;
 }
 
 /** A request that was answered. */
@@ -134,9 +143,9 @@ export class LiveQuality {
   }
 
   /** The request whose context was wanted failed. */
-  forgo(): void {
+  forgo(cause: Fault): void {
     this.#outstanding = false;
-    this.#options.onSample('failed');
+    this.#options.onSample('request_failed', cause);
   }
 
   /** Takes note of an answered request. Never throws; what it starts ends by itself. */
@@ -181,8 +190,10 @@ export class LiveQuality {
     try {
       onSample(await this.#score(source, positive, chunk, steps, held[0]!));
     } catch (error) {
-      const { kind } = toFault(error);
-      onSample(kind === 'deadline' || kind === 'exhausted' || kind === 'unavailable' ? 'busy' : 'failed');
+      const fault = toFault(error);
+      const { kind } = fault;
+      const busy = kind === 'deadline' || kind === 'exhausted' || kind === 'unavailable';
+      onSample(busy ? 'busy' : 'failed', fault);
     } finally {
       this.#outstanding = false;
       scheduler.release(held);

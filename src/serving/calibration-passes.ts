@@ -4,12 +4,13 @@
  */
 import { tmpdir } from 'node:os';
 import type { Logger } from 'pino';
+import { systemClock } from '../batching/clock.js';
 import { abortFault } from '../batching/refusals.js';
 import type { Report } from '../calibration/report/report-schema.js';
 import { saveCalibration } from '../calibration/store.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import type { Config } from '../config/schema.js';
-import { Fault } from '../errors.js';
+import { Fault, toFault } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { runCalibration, type CalibrationResult, type PassOptions } from './calibration-run.js';
@@ -62,8 +63,6 @@ export async function calibrateModel(
     if (scope.signal.aborted) throw abortFault(scope.signal);
     await saveCalibration(model.served.directory, calibration);
     const current = parts.models.applyCalibration(model.served.name, calibration);
-    const { version, verdict } = calibration;
-    parts.log.info({ model: current.name, calibration: version, verdict }, 'calibrated');
     return { ...result, model: current, underVersion: '' };
   });
 }
@@ -90,7 +89,7 @@ interface Spooled {
 }
 
 /** Takes the rows in. What was spooled is gone afterwards, however it ends. */
-async function withPass<T>(
+async function withPass<T extends { readonly calibration: Calibration }>(
   parts: PassParts,
   request: PassRequest,
   rows: Rows,
@@ -107,6 +106,7 @@ async function withPass<T>(
     });
   }
   parts.calibrating.add(name);
+  const startMs = systemClock.nowMs();
   const spool = new CalibrationSpool({
     card: served.card,
     directory: parts.calibration.directory ?? tmpdir(),
@@ -118,13 +118,41 @@ async function withPass<T>(
       checkCurrent(parts, served); // what comes would be of no use any more
       await spool.add(next.value);
     }
-    return await use({ served, request, spool });
+    const answer = await use({ served, request, spool });
+    sayEnd(parts, scope, { name, rows: request.rows, startMs }, answer.calibration);
+    return answer;
+  } catch (error) {
+    sayEnd(parts, scope, { name, rows: request.rows, startMs }, toFault(error));
+    throw error;
   } finally {
     parts.metrics.calibrationProgress.remove({ model: name });
     await spool.close();
     parts.calibrating.delete(name);
   }
 }
+
+/** One line and one count for each pass that took a place, whatever became of it. */
+function sayEnd(
+  { metrics, log }: PassParts,
+  { method, requestId, caller: { client } }: Scope,
+  { name, rows, startMs }: { readonly name: string; readonly rows: number; readonly startMs: number },
+  end: Fault | Calibration,
+): void {
+  const failed = end instanceof Fault;
+  const outcome = failed ? (OUTCOMES[end.kind] ?? 'refused') : 'done';
+  metrics.calibrationRuns.inc({ model: name, kind: method, outcome });
+  const ms = Math.round(systemClock.nowMs() - startMs);
+  const what = failed ? { fault: end.message } : { calibration: end.version, verdict: end.verdict };
+  log.info({ model: name, method, requestId, client, rows, ms, outcome, ...what }, 'calibration ended');
+}
+
+/** Everything else is the data's or a reload's doing. */
+const OUTCOMES: Partial<Record<Fault['kind'], string>> = {
+  internal: 'failed',
+  cancelled: 'cancelled',
+  deadline: 'cancelled',
+  unavailable: 'cancelled',
+};
 
 /** The pass itself. Errors: what the data or the model refuse; `precondition` when the model was reloaded meanwhile. */
 async function pass(

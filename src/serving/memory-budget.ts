@@ -65,6 +65,11 @@ export class MemoryBudget {
     return this.#taken[account];
   }
 
+  /** Bytes that are taken, kept contexts included. */
+  get accounts(): Readonly<Record<Account | 'kept', number>> {
+    return { ...this.#taken, kept: this.#kept?.keptBytes ?? 0 };
+  }
+
   /** Bytes that are not taken; never below 0. */
   get free(): number {
     const { calls, messages, ahead, answers } = this.#taken;

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ContextRef } from '../batching/work.js';
 import type { KeptContext } from '../batching/context-cache.js';
 import type { Slope } from '../engine/engine.js';
-import { invalid } from '../errors.js';
+import { invalid, toFault } from '../errors.js';
 import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import { CORRECTED_TAU, type Correction } from '../calibration/correction.js';
 import {
@@ -158,7 +158,7 @@ export async function scoreActions(
     },
     request.decodeMs,
   );
-  if (hold) submitted.catch(() => quality?.forgo());
+  if (hold) submitted.catch((error: unknown) => quality?.forgo(toFault(error)));
   const result = await submitted;
 
   const { raw, gradients } = slope ? withoutSlopes(rawOf(result), actions) : { raw: rawOf(result) };
@@ -176,8 +176,12 @@ export async function scoreActions(
     ...(result.held && { held: result.held }),
   });
   const [keptContext] = result.kept;
+  const answered = answer(all.energies);
+  const [best] = order;
+  const pValue = answered.pValues[best!];
+  if (pValue !== undefined) parts.metrics.pValue.observe({ model: model.name }, pValue);
   return {
-    ...answer(all.energies),
+    ...answered,
     ...(correction && { probabilities: probabilities(energies, CORRECTED_TAU), tau: CORRECTED_TAU }),
     steps: all.steps,
     energies,

@@ -12,6 +12,7 @@ import { Pace } from '../batching/size.js';
 import type { Config } from '../config/schema.js';
 import { ContextCache, randomContextId } from '../batching/context-cache.js';
 import type { Engine } from '../engine/engine.js';
+import type { Fault } from '../errors.js';
 import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
@@ -46,6 +47,8 @@ export interface ServedModel {
   /** Engine time of a request, whatever it asks for. */
   readonly pace: Pace;
   readonly cache: ContextCache;
+  /** What may wait and be kept at most. */
+  readonly capacity: ModelSample['capacity'];
 }
 
 export interface ModelParts {
@@ -119,6 +122,7 @@ export async function startModel(
     },
   });
   const version = { name, digest: bundle.digest };
+  const failures = new SampleFailures(name, parts.log);
   const quality =
     parts.quality.share > 0
       ? new LiveQuality({
@@ -128,7 +132,10 @@ export async function startModel(
           random: seededRandom(Date.now(), name),
           settings: parts.quality,
           calibration: () => calibration.current,
-          onSample: (outcome) => metrics.qualitySamples.inc({ model: name, outcome }),
+          onSample: (outcome, cause) => {
+            metrics.qualitySamples.inc({ model: name, outcome, cause: cause?.kind ?? '' });
+            if (outcome === 'failed') failures.say(cause);
+          },
         })
       : undefined;
   const decisions = new Decisions(systemClock, parts.selection.controlShare);
@@ -144,7 +151,39 @@ export async function startModel(
     scheduler,
     pace,
     cache,
+    capacity: {
+      queueItems: batching.queueItems,
+      queueBytes: batching.queueBytes,
+      contextBytes: contexts.bytes,
+    },
   };
+}
+
+/** Of live quality samples: one line a minute, since they fail together. */
+const SAY_MS = 60_000;
+
+class SampleFailures {
+  readonly #model: string;
+  readonly #log: Logger;
+  #saidMs = -Infinity;
+  #unsaid = 0;
+
+  constructor(model: string, log: Logger) {
+    this.#model = model;
+    this.#log = log;
+  }
+
+  say(cause: Fault | undefined): void {
+    this.#unsaid++;
+    const nowMs = systemClock.nowMs();
+    if (nowMs < this.#saidMs + SAY_MS) return;
+    this.#log.warn(
+      { model: this.#model, failed: this.#unsaid, err: cause },
+      'samples of live quality failed',
+    );
+    this.#saidMs = nowMs;
+    this.#unsaid = 0;
+  }
 }
 
 /** Lets accepted work finish within `boundMs`, rejects the rest as `unavailable`, and stops the engine. */
@@ -170,18 +209,22 @@ export function sampleOf({
   quality,
   calibration,
   decisions,
+  capacity,
 }: ServedModel): ModelSample {
+  const { created } = calibration.current ?? {};
   return {
     model: name,
     queueDepth: scheduler.queueDepth,
     queueBytes: scheduler.queueBytes,
     cache: cache.stats,
+    capacity,
     quality: quality?.figures() ?? [],
     calibration: {
       state: calibration.state.state,
       version: calibration.version,
       verdict: calibration.current?.verdict ?? '',
     },
+    ...(created !== undefined && { calibrationAgeSeconds: (Date.now() - Date.parse(created)) / 1000 }),
     ...(decisions.monitor && { gate: decisions.monitor }),
   };
 }

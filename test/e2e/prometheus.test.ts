@@ -33,6 +33,7 @@ test('promtool accepts the rules, and they fire as planned', { skip }, () => {
 /** Panels that a healthy run of half a minute leaves empty, and why. */
 const EMPTY: Readonly<Record<string, string>> = {
   'Progress of a calibration': 'none runs',
+  'Calibrations by outcome': 'the same',
   'Drift of energies (PSI)': 'needs 1024 energies',
   'Gate open': 'the calibration of the bundled model has no gate',
   'Evidence against the gate': 'the same',

@@ -77,7 +77,7 @@ function score(
 describe('Calibrate, then score', () => {
   let service: Awaited<ReturnType<typeof serveTinyReach>>;
   before(async () => {
-    service = await serveTinyReach();
+    service = await serveTinyReach({ 'metrics-address': '127.0.0.1:0' });
   });
   after(() => service.close());
 
@@ -205,6 +205,36 @@ describe('Calibrate, then score', () => {
     assert.deepEqual(await readdir(service.spool), []);
     const again = await sendCalibration(service.client, Calibrate, messages());
     assert.equal(again.model?.calibrationVersion, parseCalibration(before).version);
+  });
+
+  it('shows how calibrations ended, how old the one in force is, and the p-values under it', async () => {
+    const lines = async (): Promise<Map<string, number>> => {
+      const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
+      return new Map(
+        (await page.text()).split('\n').map((line) => {
+          const at = line.lastIndexOf(' ');
+          return [line.slice(0, at), Number(line.slice(at + 1))];
+        }),
+      );
+    };
+    const model = 'model="tiny-reach"';
+    const runs = `action_energy_calibration_runs_total{${model}`;
+    const values = `action_energy_p_value_count{${model}}`;
+    const before = await lines();
+    assert.ok(before.get(`${runs},kind="Calibrate",outcome="done"}`)! >= 2);
+    assert.ok(before.get(`${runs},kind="Calibrate",outcome="cancelled"}`)! >= 1);
+    assert.ok(before.get(`action_energy_calibration_age_seconds{${model}}`)! < 600);
+    await failure(sendCalibration(service.client, Evaluate, messages().slice(0, 2)));
+    const answer = await score(service);
+    await score(service, { raw: true });
+    const now = await lines();
+    const refused = `${runs},kind="Evaluate",outcome="refused"}`;
+    assert.equal(now.get(refused)! - before.get(refused)!, 1);
+    assert.equal(now.get(values)! - before.get(values)!, 1);
+    const sum = `action_energy_p_value_sum{${model}}`;
+    const best = answer.pValues[answer.ranking[0]!]!;
+    assert.ok(Math.abs(now.get(sum)! - before.get(sum)! - best) < 1e-9);
+    assert.ok(now.get('action_energy_client_calls_total{client="anonymous",grpc_code="OK"}')! > 0);
   });
 
   it('takes one calibration of a model at a time', async () => {

@@ -105,7 +105,7 @@ describe('live quality through the service', () => {
     // expert chunks of contexts 0 to 2 go into the reservoir, context 3 is compared with them
     for (const context of [0, 1, 2]) await sampled(context, { executedIndex: TINY_EXPERTS[context]! });
     const metrics = await sampled(3, { expertIndex: TINY_EXPERTS[3] });
-    assert.ok(metrics.get(`${OUTCOMES}"taken"}`)! >= 1);
+    assert.ok(metrics.get(`${OUTCOMES}"taken",cause=""}`)! >= 1);
     const { card, weights } = await loadBundle(service.bundle);
     const engine = await startTestEngine({ card, weights });
     try {
@@ -144,7 +144,7 @@ describe('live quality through the service', () => {
     for (;;) {
       const now = await scrape();
       if (ended(now) > ended(before)) {
-        assert.ok(now.get(`${OUTCOMES}"taken"}`)! > before.get(`${OUTCOMES}"taken"}`)!);
+        assert.ok(now.get(`${OUTCOMES}"taken",cause=""}`)! > before.get(`${OUTCOMES}"taken",cause=""}`)!);
         const requests = 'action_energy_batch_requests_sum{model="tiny-reach"}';
         assert.equal(now.get(requests)! - before.get(requests)!, 2);
         break;

@@ -7,6 +7,7 @@ import {
   ServerInterceptingCall,
   ServerListenerBuilder,
   type Metadata,
+  status as Code,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -19,10 +20,11 @@ import type { ExpectedWait, Pledge } from '../../serving/admission.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { Caller } from '../../serving/scope.js';
 import type { Permission, TokenStore } from '../../serving/token-store.js';
-import { logEnd, monotonicDeadline, requestIdOf, type Callers } from './call-scope.js';
+import { isLate, logEnd, monotonicDeadline, requestIdOf, type Callers } from './call-scope.js';
 import type { CallTraces } from './call-traces.js';
+import { ClientCalls } from './client-calls.js';
 import type { StandingCalls } from './standing-calls.js';
-import { callStatus } from './status.js';
+import { callStatus, codeOf } from './status.js';
 
 /** What the transport must know of a method before it reads a message; `src/grpc/methods.ts` is the table of them. */
 export interface MethodRule {
@@ -57,7 +59,7 @@ export interface GateParts {
   readonly standing: StandingCalls;
   readonly models: { readonly models: readonly Pick<ServedModel, 'name' | 'scheduler' | 'pace'>[] };
   readonly wait: ExpectedWait;
-  readonly metrics: Pick<Metrics, 'rejections'>;
+  readonly metrics: Pick<Metrics, 'rejections' | 'clientCalls'>;
   readonly log: Logger;
 }
 
@@ -72,10 +74,17 @@ interface Refusal {
 /** Notes the caller for whoever handles the call, or refuses it. */
 export function gate(parts: GateParts): ServerInterceptor {
   const { rules, tokens, callers, standing, traces, wait, metrics, log } = parts;
+  const clients = new ClientCalls(metrics);
   return ({ path, requestStream, responseStream }, call) => {
     const rule = rules(path);
     let pledge: Pledge | undefined;
     let leave = (): void => undefined;
+    let count: ReturnType<ClientCalls['begin']> | undefined;
+    const end = (code: Code): void => {
+      pledge?.end();
+      leave();
+      count?.(code);
+    };
     return new ServerInterceptingCall(call, {
       start(next) {
         const startMs = systemClock.nowMs();
@@ -85,13 +94,15 @@ export function gate(parts: GateParts): ServerInterceptor {
             const refuse = (fault: Fault): void => {
               const requestId = requestIdOf(metadata);
               call.sendStatus(callStatus(fault, requestId));
+              end(codeOf(fault.kind));
               const trace = traces.of(metadata);
-              const end = { requestId, method: methodName(path), startMs };
-              logEnd(log, { ...end, ...(model && { model }), ...(trace && { trace }) }, fault);
+              const line = { requestId, method: methodName(path), startMs };
+              logEnd(log, { ...line, ...(model && { model }), ...(trace && { trace }) }, fault);
             };
             const admit = (): Caller => authenticate(tokens, rule, metadata, call);
             try {
               const caller = admit();
+              count = clients.begin(caller.client);
               const refusal = rule.queued
                 ? refusalOf(parts, caller.client, startMs, monotonicDeadline(call.getDeadline()))
                 : undefined;
@@ -111,16 +122,12 @@ export function gate(parts: GateParts): ServerInterceptor {
             if (requestStream || responseStream) leave = standing.add({ admit, end: refuse });
             proceed(metadata);
           })
-          .withOnCancel(() => {
-            pledge?.end();
-            leave();
-          })
+          .withOnCancel(() => end(isLate(call) ? Code.DEADLINE_EXCEEDED : Code.CANCELLED))
           .build();
         next(listener);
       },
       sendStatus(status, next) {
-        pledge?.end();
-        leave();
+        end(status.code ?? Code.UNKNOWN);
         next(status);
       },
     });

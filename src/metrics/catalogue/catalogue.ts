@@ -3,6 +3,7 @@
  * of the dashboard where it stands. The series (`../metrics.ts`), the dashboards under deploy/grafana and the tests follow.
  */
 import { CALLS } from './calls.js';
+import { CAPACITY } from './capacity.js';
 import { CONNECTIONS } from './connections.js';
 import { ENERGIES } from './energies.js';
 import { ENGINE } from './engine.js';
@@ -11,6 +12,7 @@ import { SELECTION } from './selection.js';
 
 export const CATALOGUE = {
   ...CALLS,
+  ...CAPACITY,
   ...CONNECTIONS,
   ...ENGINE,
   ...ENERGIES,

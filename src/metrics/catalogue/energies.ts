@@ -1,5 +1,5 @@
 /** The energies that are answered, and how good they are on live requests. */
-import { ENERGIES as ENERGY_BUCKETS, MARGINS } from '../buckets.js';
+import { ENERGIES as ENERGY_BUCKETS, MARGINS, P_VALUES } from '../buckets.js';
 import type { Catalogue, Reading } from '../metric.js';
 import type { ModelSample } from '../sample.js';
 
@@ -33,6 +33,15 @@ export const ENERGIES = {
       show: 'quantiles',
       by: ['candidate'],
     },
+  },
+  pValue: {
+    type: 'histogram',
+    name: 'action_energy_p_value',
+    unit: 'ratio',
+    labels: ['model'],
+    buckets: P_VALUES,
+    help: "p-values of the best candidates: the share of the calibration's experts with an energy as high. Flat from 0 to 1 where live chunks are like the experts' ones; a heap near 0 means that they are not, or that the model does not know these inputs: stop selecting, find what changed",
+    panel: { row: 'energies', title: 'p-values of the best candidate', show: 'quantiles' },
   },
   margin: {
     type: 'histogram',
@@ -101,9 +110,9 @@ export const ENERGIES = {
     type: 'counter',
     name: 'action_energy_quality_samples_total',
     unit: 'count',
-    labels: ['model', 'outcome'],
-    help: 'Requests drawn for live quality: taken, or why not (budget, outstanding, few_chunks, busy, failed). With none taken the figures beside are old: an engine that is always busy has no time for them',
-    panel: { row: 'infonce', title: 'Samples of live quality', show: 'rate', by: ['outcome'] },
+    labels: ['model', 'outcome', 'cause'],
+    help: 'Requests drawn for live quality: taken, or why not (budget, outstanding, few_chunks, busy, request_failed, failed), the last three with the kind of fault that was the cause. With none taken the figures beside are old: an engine that is always busy has no time for them',
+    panel: { row: 'infonce', title: 'Samples of live quality', show: 'rate', by: ['outcome', 'cause'] },
   },
   driftPsi: {
     type: 'gauge',

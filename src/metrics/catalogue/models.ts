@@ -28,6 +28,23 @@ export const MODELS = {
     panel: { row: 'calibration', title: 'Calibration', show: 'table' },
     read: ({ calibration }: ModelSample) => [[{ ...calibration }, 1]],
   },
+  calibrationAge: {
+    type: 'gauge',
+    name: 'action_energy_calibration_age_seconds',
+    unit: 'seconds',
+    labels: ['model'],
+    help: 'Since the calibration in force was made; absent without one. Cameras, prompts and policies change meanwhile: calibrate again with new expert data every few months, and at once after a drift',
+    panel: { row: 'calibration', title: 'Age of the calibration', show: 'value' },
+    read: ({ calibrationAgeSeconds: age }: ModelSample) => (age === undefined ? [] : [[{}, age]]),
+  },
+  calibrationRuns: {
+    type: 'counter',
+    name: 'action_energy_calibration_runs_total',
+    unit: 'count',
+    labels: ['model', 'kind', 'outcome'],
+    help: 'Calibrate and Evaluate calls that took a place, by how they ended: done, refused (the data, or a reload meanwhile), cancelled, failed (a defect: read the log). The log has a line for each',
+    panel: { row: 'calibration', title: 'Calibrations by outcome', show: 'rate', by: ['kind', 'outcome'] },
+  },
   calibrationProgress: {
     type: 'gauge',
     name: 'action_energy_calibration_progress_ratio',

@@ -6,16 +6,24 @@ import { startMetricsServer } from '../../../src/metrics/http.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 
 test('metrics and probes over HTTP', async () => {
-  const metrics = createMetrics(() => [
-    {
-      model: 'm',
-      queueDepth: 3,
-      queueBytes: 4096,
-      quality: [],
-      calibration: { state: 'NONE', version: '', verdict: '' },
-      cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
-    },
-  ]);
+  const metrics = createMetrics(
+    () => [
+      {
+        model: 'm',
+        queueDepth: 3,
+        queueBytes: 4096,
+        capacity: { queueItems: 10, queueBytes: 100, contextBytes: 1000 },
+        calibrationAgeSeconds: 60,
+        quality: [],
+        calibration: { state: 'NONE', version: '', verdict: '' },
+        cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
+      },
+    ],
+    () => ({
+      budget: { taken: { kept: 1, messages: 2 }, limitBytes: 8 },
+      build: { version: '1.2.3', node: '20.0.0', onnxruntime: '1.30.0' },
+    }),
+  );
   metrics.energy.observe({ model: 'm', candidate: 'best' }, 0.35);
   metrics.rejections.inc({ model: 'm', reason: 'queue_full' }, 2);
   let ready = false;
@@ -30,6 +38,14 @@ test('metrics and probes over HTTP', async () => {
       const text = await (await get('/metrics')).text();
       for (const line of [
         'action_energy_queue_depth{model="m"} 3',
+        'action_energy_queue_limit{model="m"} 10',
+        'action_energy_queue_limit_bytes{model="m"} 100',
+        'action_energy_context_cache_limit_bytes{model="m"} 1000',
+        'action_energy_calibration_age_seconds{model="m"} 60',
+        'action_energy_memory_budget_bytes{part="kept"} 1',
+        'action_energy_memory_budget_bytes{part="messages"} 2',
+        'action_energy_memory_budget_limit_bytes 8',
+        'action_energy_build_info{version="1.2.3",node="20.0.0",onnxruntime="1.30.0"} 1',
         'action_energy_context_cache_lookups_total{model="m",outcome="hit"} 5',
         'action_energy_context_cache_evictions_total{model="m",reason="lru"} 4',
         'action_energy_rejections_total{model="m",reason="queue_full"} 2',
@@ -69,7 +85,7 @@ test('a probe gets in beside many connections that ask slowly or for nothing, or
     socket.write(request);
   };
   try {
-    const many = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(200);
+    const many = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(50);
     for (const request of ['GET /metr', '', many]) {
       for (let i = 0; i < 70; i++) await open(request);
       const page = await fetch(`http://127.0.0.1:${server.port}/healthz`, {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { toFault } from '../../../src/errors.js';
 import { seededRandom } from '../../../src/random.js';
 import { LiveQuality, type QualitySettings, type SampleOutcome } from '../../../src/quality/live-quality.js';
 import { smallCard } from '../../support/bundles.js';
@@ -14,6 +15,8 @@ const SETTINGS: QualitySettings = { share: 1, negatives: 4, chunksPerSecond: 1e6
 interface Live extends Bench {
   readonly quality: LiveQuality;
   readonly outcomes: SampleOutcome[];
+  /** Of those that have one. */
+  readonly causes: string[];
   /** One request of one client, as the service makes it. */
   score(values: number[], known?: { source: 'expert' | 'executed'; index: number }): Promise<void>;
 }
@@ -21,6 +24,7 @@ interface Live extends Bench {
 function live(changes: Partial<QualitySettings> = {}, calibration?: Calibration): Live {
   const all = bench({ backgroundGraceMs: 5 });
   const outcomes: SampleOutcome[] = [];
+  const causes: string[] = [];
   const quality = new LiveQuality({
     card,
     scheduler: all.scheduler,
@@ -28,12 +32,16 @@ function live(changes: Partial<QualitySettings> = {}, calibration?: Calibration)
     random: seededRandom(1),
     settings: { ...SETTINGS, ...changes },
     calibration: () => calibration,
-    onSample: (outcome) => outcomes.push(outcome),
+    onSample: (outcome, cause) => {
+      outcomes.push(outcome);
+      if (cause) causes.push(`${outcome}: ${cause.kind}`);
+    },
   });
   return {
     ...all,
     quality,
     outcomes,
+    causes,
     async score(values, known) {
       const actions = { values: Float32Array.from(values), candidates: values.length, steps: 1 };
       const hold = quality.wants(1);
@@ -153,6 +161,7 @@ describe('live quality', () => {
       others.push(all.scheduler.submit(work({ contexts: [inline(3, 1)] })));
     }
     assert.equal(all.outcomes.at(-1), 'busy');
+    assert.deepEqual(all.causes, ['busy: deadline']);
     assert.equal(all.reports.filter(({ background }) => background).length, 2, 'only those of the filling');
     await all.clock.advance(500);
     await Promise.all([done, ...others]);
@@ -195,8 +204,11 @@ describe('live quality', () => {
     const abort = new AbortController();
     const submitted = all.scheduler.submit(work({ signal: abort.signal, hold: true }));
     abort.abort();
-    await assert.rejects(submitted);
-    all.quality.forgo();
+    await assert.rejects(submitted, (error) => {
+      all.quality.forgo(toFault(error));
+      return true;
+    });
+    assert.deepEqual(all.causes, ['request_failed: cancelled']);
     await all.clock.advance(500);
     await settled();
     assert.equal(all.engine.slots.size, 0);
