@@ -20,6 +20,7 @@ import type { ReportBin } from '../../../src/calibration/report/report-schema.js
 import { int8Objection } from '../../../src/calibration/report/precision.js';
 import { summaryText } from '../../../src/calibration/report/summary.js';
 import { float32Tensor } from '../../../src/tensor/tensor.js';
+import { seededRandom } from '../../../src/random.js';
 import { fakeEngine, type FakeEngine } from './fake-engine.js';
 import {
   ACTION_DIM,
@@ -29,6 +30,7 @@ import {
   syntheticData,
   syntheticTensors,
   withCandidates,
+  TOKENS,
 } from './synthetic.js';
 
 const DIGEST = 'ab'.repeat(32);
@@ -160,6 +162,22 @@ describe('calibrate', () => {
     // a little noise: few rows change, and those whose margin exceeds the error do not
     const noisy = await calibrate({ ...options, int8: fakeEngine(ACTION_DIM, STATE_DIM, 2.97) });
     assert.ok(noisy.int8!.error > 0 && noisy.int8!.same_decided.value === 1);
+  });
+
+  it('states no preference where the gain over chance lies within its interval', async () => {
+    const random = seededRandom(2);
+    const tensors = syntheticTensors(200, 1);
+    const { shape } = tensors.get('hidden')!;
+    const values = Float32Array.from({ length: 200 * TOKENS * STATE_DIM }, () => random.normal());
+    tensors.set('hidden', float32Tensor(shape, values));
+    const { report, scores } = await calibrated(
+      await calibrationData([memoryColumns('random', tensors)], syntheticCard()),
+    );
+    const { low, high } = report.infonce.preference;
+    assert.ok(low! <= 0 && high! > -0.1, `${low} to ${high}`);
+    assert.equal(scores.readout.temperature.status, 'no_preference');
+    assert.equal(scores.logit.temperature.status, 'no_preference');
+    assert.match(report.verdict.reasons.join('\n'), /^No preference: the context tells /m);
   });
 
   it('p-values of held-out experts keep their level', async () => {
