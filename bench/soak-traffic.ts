@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, credentials, Metadata, status as Code } from '@grpc/grpc-js';
 import { EnergyClient } from '../src/client/energy-client.js';
 import { ClientContext } from '../src/client/kept-context.js';
-import type { RandomRequests } from '../src/client/random-requests.js';
+import { randomRequests, type RandomRequests } from '../src/client/random-requests.js';
 import { toFault, type FaultKind } from '../src/errors.js';
 import { contract } from '../src/wire/contract.js';
 import { bundledRequests } from '../test/support/load.js';
@@ -21,8 +21,24 @@ export interface Call {
   readonly error?: FaultKind;
 }
 
-/** Pause of a caller between two calls: the machine is loaded, not saturated, so that latencies can be compared. */
-const PAUSE_MS = 40;
+export interface Load {
+  readonly requests: (client: EnergyClient) => Promise<RandomRequests>;
+  /** Pause of a caller between two calls: the machine is loaded, not saturated, so that latencies can be compared. */
+  readonly pauseMs: number;
+}
+
+export const LOADS = {
+  bundled: { requests: (client) => bundledRequests(client, 16), pauseMs: 40 },
+  /** A 7B policy's: D 4096, S 600 with 60 masked, 4.9 MB a context. */
+  reference: {
+    requests: async (client) =>
+      randomRequests(await client.getModel(''), {
+        ...{ tokens: 600, masked: 60, candidates: 16, steps: 8, dtype: 'bfloat16' },
+      }),
+    pauseMs: 400,
+  },
+} as const satisfies Record<string, Load>;
+
 /** Kept contexts of the `kept` caller at a time; each is used some times, then another takes its place. */
 const CONTEXTS = 4;
 const USES = 50;
@@ -32,11 +48,12 @@ type Step = () => Promise<void>;
 /** Calls until `signal` aborts; every call is told to `record`. */
 export async function runTraffic(
   address: string,
+  { requests: ask, pauseMs }: Load,
   signal: AbortSignal,
   record: (call: Call) => void,
 ): Promise<void> {
   const client = await EnergyClient.open({ address });
-  const requests = await bundledRequests(client, 16);
+  const requests = await ask(client);
   const raw = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   const startMs = performance.now();
   const steps: Readonly<Record<Kind, Step>> = {
@@ -59,7 +76,7 @@ export async function runTraffic(
         () => end(),
         (error: unknown) => end(toFault(error).kind),
       );
-      await delay(PAUSE_MS);
+      await delay(pauseMs);
     }
   };
   await Promise.all(KINDS.map(caller));

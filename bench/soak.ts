@@ -1,10 +1,15 @@
 /**
- * `npm run soak [-- --minutes 10 --json]`: mixed traffic on a server process for a long time. Looks for memory that grows,
+ * `npm run soak [-- --minutes 10 --size bundled --json]`: mixed traffic on a server process for a long time. Looks for memory that grows,
  * calls that fail and latencies that drift. Exit code 1 when one is found.
+ * `--size reference`: a random model of D 4096, contexts of 600 tokens.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { summarize } from '../src/client/latency.js';
+import { saveBundle } from '../src/model/bundle.js';
 import { SERVE_BUNDLED } from '../test/support/load.js';
 import {
   readMetrics,
@@ -12,12 +17,17 @@ import {
   startServerProcess,
   type ServerProcess,
 } from '../test/support/server-process.js';
+import { benchModel, REFERENCE_SIZE } from './random-model.js';
 import { slopePerMinute } from './slope.js';
-import { KINDS, runTraffic, type Call } from './soak-traffic.js';
+import { KINDS, LOADS, runTraffic, type Call } from './soak-traffic.js';
 import { markdownTable } from './table.js';
 
 const { values: flags } = parseArgs({
-  options: { minutes: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } },
+  options: {
+    minutes: { type: 'string', default: '10' },
+    size: { type: 'string', default: 'bundled' },
+    json: { type: 'boolean', default: false },
+  },
 });
 const MIB = 1024 ** 2;
 const SAMPLE_MS = 2_000;
@@ -52,12 +62,19 @@ async function sample(server: ServerProcess, startMs: number): Promise<Sample> {
 }
 
 const minutes = Number(flags.minutes);
-const server = await startServerProcess([...SERVE_BUNDLED, '--context-lease-ms', '20000']);
+if (flags.size !== 'bundled' && flags.size !== 'reference') throw new Error('--size: bundled or reference');
+const directory = await mkdtemp(path.join(tmpdir(), 'action-energy-soak-'));
+if (flags.size === 'reference') {
+  const { card, weights } = benchModel(REFERENCE_SIZE);
+  await saveBundle(path.join(directory, card.name), card, weights);
+}
+const served = flags.size === 'bundled' ? SERVE_BUNDLED : ['--models', directory, '--provider', 'cpu'];
+const server = await startServerProcess([...served, '--context-lease-ms', '20000']);
 const stop = new AbortController();
 const calls: Call[] = [];
 const samples: Sample[] = [];
 const startMs = performance.now();
-const traffic = runTraffic(server.address, stop.signal, (call) => void calls.push(call));
+const traffic = runTraffic(server.address, LOADS[flags.size], stop.signal, (call) => void calls.push(call));
 while (performance.now() - startMs < 60_000 * minutes) {
   await delay(SAMPLE_MS);
   samples.push(await sample(server, startMs));
@@ -70,6 +87,7 @@ stop.abort();
 await traffic;
 const after = await sample(server, startMs);
 const { code } = await server.stop();
+await rm(directory, { recursive: true });
 
 // memory settles in the first half; latencies in the first tenth, and the rest of them is cut into three
 const settled = samples.filter(({ minute }) => minute > minutes / 2);
