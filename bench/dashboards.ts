@@ -45,17 +45,32 @@ async function linesOf(prometheus: Prometheus, spec: PanelSpec, from: number, to
   return found;
 }
 
-function plot(spec: PanelSpec, lines: readonly Named[], from: number, to: number): string {
+const MEBI = 2 ** 20;
+
+/** How a unit of Grafana's is drawn here, and by what values are divided. */
+const UNITS: Readonly<Record<string, readonly [name: string, divisor: number]>> = {
+  cps: ['a second', 1],
+  s: ['seconds', 1],
+  percentunit: ['share', 1],
+  bytes: ['MiB', MEBI],
+  Bps: ['MiB a second', MEBI],
+};
+
+function plot(spec: PanelSpec, drawn: readonly Named[], from: number, to: number): string {
+  const [unit, divisor] = UNITS[spec.unit] ?? ['', 1];
+  const lines = drawn.map((line) => ({
+    ...line,
+    points: line.points.map(([at, value]) => [at, value / divisor] as const),
+  }));
   const values = lines.flatMap(({ points }) => points.map(([, value]) => value)).filter(Number.isFinite);
   if (values.length === 0) return '<p class="empty">no data in this run</p>';
-  const unit = { cps: 'a second', s: 'seconds', percentunit: 'share', bytes: 'bytes' }[spec.unit] ?? '';
   const { x, y, axes, ...size } = frame(
     PANEL.width,
     PANEL.height,
     { range: [0, to - from], title: 'seconds' },
     { range: padded([0, ...values]), title: unit },
   );
-  const drawn = lines.map(({ points }, index) => {
+  const curves = lines.map(({ points }, index) => {
     const colour = PALETTE[index % PALETTE.length]!;
     const finite = points.filter(([, value]) => Number.isFinite(value));
     const at = finite.map(([seconds, value]) => `${px(x(seconds - from))},${px(y(value))}`).join(' ');
@@ -67,7 +82,7 @@ function plot(spec: PanelSpec, lines: readonly Named[], from: number, to: number
       ({ name }, index) =>
         `<span style="color:${PALETTE[index % PALETTE.length]}">${escapeText(name || spec.title)}</span>`,
     );
-  return `${svg(size, spec.title, axes + drawn.join(''))}<p class="legend">${legend.join(' ')}${lines.length > 8 ? ` and ${lines.length - 8} more` : ''}</p>`;
+  return `${svg(size, spec.title, axes + curves.join(''))}<p class="legend">${legend.join(' ')}${lines.length > 8 ? ` and ${lines.length - 8} more` : ''}</p>`;
 }
 
 function table(lines: readonly Named[]): string {
