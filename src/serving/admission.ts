@@ -22,9 +22,21 @@ const KEEP = 0.95;
 /** A request that has not arrived after this long is on a slow link: the engine will not wait for it, nor do others. */
 const PLEDGE_MS = 250;
 
+/** Most by which estimates are stretched: beyond it a server that was stalled once would refuse for long. */
+const MOST_STRETCH = 4;
+
+export interface Expectation {
+  /** Until the answer; 0 where an engine is idle: it takes whatever comes, and so finds out how long that takes. */
+  readonly answerMs: number;
+  /** The same as estimated, before it is stretched by what earlier estimates missed. */
+  readonly estimateMs: number;
+}
+
 export interface Pledge {
   /** It has reached its queue. */
   arrived(nowMs: number): void;
+  /** It was answered, or its deadline has passed: what had been expected is compared with how long it took. */
+  settled(nowMs: number): void;
   /** Nothing will come of it. Idempotent, also after `arrived`. */
   end(): void;
 }
@@ -41,7 +53,9 @@ export interface Paced {
  * then, and its message is never received. Under overload the queue so stays as short as the deadlines are, and what is
  * accepted is answered in time; without this, earliest deadline first would begin everything a moment too late.
  *
- * A request is pledged from its headers until it reaches its queue, where the scheduler's own estimate takes over.
+ * A request is pledged from its headers until it reaches its queue, where the scheduler's own estimate takes over. Estimates
+ * leave out what nobody measures (decoding, the event loop's lag, a busy machine), so they are stretched by the ratio of
+ * what answers took to what was expected, plus its mean deviation: near a deadline half of the answers would be late otherwise.
  */
 export class ExpectedWait {
   /** When each was pledged, oldest first. */
@@ -49,33 +63,56 @@ export class ExpectedWait {
   /** From headers to queue. */
   readonly #arrival = new Pace(KEEP);
 
-  pledge(nowMs: number): Pledge {
+  /** Time that answers took, in that expected; and how far from it. */
+  readonly #taken = new Pace(KEEP);
+  readonly #deviation = new Pace(KEEP);
+
+  pledge(nowMs: number, { estimateMs }: Expectation): Pledge {
+    /** Of those on slow links nothing is learnt: they say nothing of the server. */
+    let counts = false;
     const pledge: Pledge = {
       arrived: (arrivedMs) => {
-        if (this.#pledged.delete(pledge)) this.#arrival.record(arrivedMs - nowMs, 1);
+        if (!this.#pledged.delete(pledge)) return;
+        counts = true;
+        this.#arrival.record(arrivedMs - nowMs, 1);
       },
-      end: () => void this.#pledged.delete(pledge),
+      settled: (settledMs) => {
+        if (counts || this.#pledged.has(pledge)) this.#record(settledMs - nowMs, estimateMs);
+        pledge.end();
+      },
+      end: () => {
+        counts = false;
+        this.#pledged.delete(pledge);
+      },
     };
     this.#pledged.set(pledge, nowMs);
     return pledge;
   }
 
-  /**
-   * Until the answer of a request that comes now, milliseconds, on whichever of the models is soonest. 0 where an engine is
-   * idle: it takes whatever comes, and so finds out how long that takes.
-   */
-  answerMs(nowMs: number, models: readonly Paced[]): number {
+  /** Of a request that comes now, on whichever of the models is soonest. */
+  expect(nowMs: number, models: readonly Paced[]): Expectation {
     for (const [pledge, pledgedMs] of this.#pledged) {
       if (nowMs - pledgedMs <= PLEDGE_MS) break;
       this.#pledged.delete(pledge);
     }
-    let soonest = Infinity;
+    let estimateMs = Infinity;
+    let idle = models.length === 0;
     for (const { scheduler, pace } of models) {
       const before = scheduler.drainEstimateMs + this.#pledged.size * pace.msPerUnit;
-      const own = Math.max(before, this.#arrival.msPerUnit) + pace.msPerUnit;
-      soonest = Math.min(soonest, before === 0 ? 0 : own);
+      idle ||= before === 0;
+      estimateMs = Math.min(estimateMs, Math.max(before, this.#arrival.msPerUnit) + pace.msPerUnit);
     }
-    return soonest === Infinity ? 0 : soonest;
+    if (models.length === 0) estimateMs = 0;
+    return { answerMs: idle ? 0 : estimateMs * this.#stretch, estimateMs };
+  }
+
+  get #stretch(): number {
+    return Math.min(MOST_STRETCH, Math.max(1, this.#taken.msPerUnit + this.#deviation.msPerUnit));
+  }
+
+  #record(tookMs: number, estimateMs: number): void {
+    this.#taken.record(tookMs, estimateMs);
+    this.#deviation.record(Math.abs(tookMs - this.#taken.msPerUnit * estimateMs), estimateMs);
   }
 }
 

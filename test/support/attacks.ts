@@ -69,7 +69,7 @@ interface Site {
   readonly scale: Scale;
   readonly server: ServerProcess;
   readonly client: EnergyClient;
-  connect(settings?: http2.Settings): http2.ClientHttp2Session;
+  readonly connect: (settings?: http2.Settings) => http2.ClientHttp2Session;
 }
 
 interface Attack {

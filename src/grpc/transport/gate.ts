@@ -6,8 +6,8 @@
 import {
   ServerInterceptingCall,
   ServerListenerBuilder,
-  type Metadata,
   status as Code,
+  type Metadata,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -81,7 +81,8 @@ export function gate(parts: GateParts): ServerInterceptor {
     let leave = (): void => undefined;
     let count: ReturnType<ClientCalls['begin']> | undefined;
     const end = (code: Code): void => {
-      pledge?.end();
+      if (code === Code.OK || code === Code.DEADLINE_EXCEEDED) pledge?.settled(systemClock.nowMs());
+      else pledge?.end();
       leave();
       count?.(code);
     };
@@ -103,16 +104,16 @@ export function gate(parts: GateParts): ServerInterceptor {
             try {
               const caller = admit();
               count = clients.begin(caller.client);
-              const refusal = rule.queued
-                ? refusalOf(parts, caller.client, startMs, monotonicDeadline(call.getDeadline()))
-                : undefined;
-              if (refusal !== undefined) {
-                ({ model } = refusal);
-                metrics.rejections.inc({ model, reason: refusal.reason });
-                throw refusal.fault;
-              }
               if (rule.queued) {
-                const own = (pledge = wait.pledge(startMs));
+                const expected = wait.expect(startMs, parts.models.models);
+                const lateMs = startMs + expected.answerMs - monotonicDeadline(call.getDeadline());
+                const refusal = refusalOf(parts, caller.client, lateMs);
+                if (refusal !== undefined) {
+                  ({ model } = refusal);
+                  metrics.rejections.inc({ model, reason: refusal.reason });
+                  throw refusal.fault;
+                }
+                const own = (pledge = wait.pledge(startMs, expected));
                 callers.set(metadata, { ...caller, arrived: () => own.arrived(systemClock.nowMs()) });
               } else callers.set(metadata, caller);
             } catch (error) {
@@ -135,23 +136,17 @@ export function gate(parts: GateParts): ServerInterceptor {
 }
 
 /** The refusal that waits for this client whatever model its message names; undefined when one has room and time. */
-function refusalOf(
-  { models: { models }, wait }: GateParts,
-  client: string,
-  nowMs: number,
-  deadlineMs: number,
-): Refusal | undefined {
+function refusalOf({ models: { models } }: GateParts, client: string, lateMs: number): Refusal | undefined {
   const model = models.length === 1 ? models[0]!.name : '';
   const refusals = models.map(({ scheduler }) => scheduler.refusal(client));
   const [first] = refusals;
   if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) return { model, ...first };
-  const lateMs = nowMs + wait.answerMs(nowMs, models) - deadlineMs;
   return lateMs > 0 ? { model, reason: 'late', fault: lateFault(lateMs) } : undefined;
 }
 
 /**
- * Who calls, and may they: by token, by certificate, or by connection. Without `tokens` everybody may do everything that reaches the server (loopback, or mutual TLS). Errors:
- * `unauthenticated`, `denied`.
+ * Who calls, and may they: by token, by certificate, or by connection. Without `tokens` everybody may do everything that
+ * reaches the server (loopback, or mutual TLS). Errors: `unauthenticated`, `denied`.
  */
 function authenticate(
   tokens: TokenStore | undefined,
