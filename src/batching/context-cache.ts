@@ -9,6 +9,9 @@
  * - Bytes: entries (kept, reserved, and dropped ones still in use) never hold more than `maxBytes`. Room is made by
  *   evicting the least recently touched entry that is not in use, its lease run out or not: a lease bounds how long an
  *   entry stays, it promises nothing. Whose id is lost gets `not_found` and sends the context again.
+ * - Shares: the owners that hold something (those without a name are one) have equal shares of the bytes. One that wants room
+ *   evicts its own entries and those of owners that hold more than their share; who holds no more than that loses nothing to
+ *   others. So one client that keeps contexts without end turns over its own.
  * - Pins: an entry in use by waiting or running work is neither evicted nor released before that work has ended.
  * - Owner: an id answers only to the owner that made it; ids are unguessable besides.
  * - Slots are counted up and never used twice, so a late release cannot hit another context.
@@ -97,6 +100,8 @@ export class ContextCache {
   #released: number[] = [];
   /** Held slots: how often, and whether all others have let go of them. */
   readonly #holds = new Map<number, { count: number; released: boolean }>();
+  /** Bytes by owner, of those that hold any. */
+  readonly #held = new Map<string | undefined, number>();
   #nextSlot = 0;
   #bytes = 0;
   #hits = 0;
@@ -163,18 +168,26 @@ export class ContextCache {
     this.checkSize(bytes);
     let free = this.#options.maxBytes - this.#bytes;
     const victims: Entry[] = [];
-    for (const entry of this.#entries.values()) {
-      if (free >= bytes) break;
-      if (entry.uses > 0) continue;
+    const held = new Map(this.#held);
+    const share = this.#options.maxBytes / (held.size + (held.has(owner) ? 0 : 1));
+    for (const entry of free < bytes ? this.#entries.values() : []) {
+      const ofOwner = held.get(entry.owner)!;
+      if (entry.uses > 0 || (entry.owner !== owner && ofOwner <= share)) continue;
       victims.push(entry);
+      held.set(entry.owner, ofOwner - entry.bytes);
       free += entry.bytes;
+      if (free >= bytes) break;
     }
     if (free < bytes) {
-      throw new Fault('exhausted', 'the context cache is full of contexts in use', {
-        field: 'keep',
-        found: `${bytes} bytes wanted, ${free} can be freed`,
-        mend: 'Try again when running requests have ended, or raise the cache bound',
-      });
+      throw new Fault(
+        'exhausted',
+        'the context cache is full of contexts in use and of others within their shares',
+        {
+          field: 'keep',
+          found: `${bytes} bytes wanted, ${free} can be freed`,
+          mend: 'Try again when running requests have ended, drop contexts, or raise the cache bound',
+        },
+      );
     }
     for (const victim of victims) this.#evict(victim, 'lru');
     const entry: Entry = {
@@ -188,6 +201,7 @@ export class ContextCache {
       dropped: false,
     };
     this.#bytes += bytes;
+    this.#held.set(owner, (this.#held.get(owner) ?? 0) + bytes);
     return {
       slot: entry.slot,
       commit: (nowMs) => {
@@ -278,6 +292,9 @@ export class ContextCache {
 
   #release(entry: Entry): void {
     this.#bytes -= entry.bytes;
+    const left = this.#held.get(entry.owner)! - entry.bytes;
+    if (left > 0) this.#held.set(entry.owner, left);
+    else this.#held.delete(entry.owner);
     this.releaseSlot(entry.slot);
   }
 }

@@ -52,6 +52,74 @@ const command = fc.record({
   ms: fc.integer({ min: 0, max: 20 }),
 });
 
+describe('shares of the context cache', () => {
+  it('one owner that keeps without end turns over its own; others within their shares lose nothing', () => {
+    const cache = newCache();
+    const calm = [keep(cache, 20, 50, 0, 'calm'), keep(cache, 20, 50, 0, 'calm')];
+    const greedy = Array.from({ length: 10 }, (_, i) => keep(cache, 20, 50, i, 'greedy'));
+    for (const id of calm) cache.acquire(id, 'calm', 10).end(10);
+    for (const id of greedy.slice(0, 7)) {
+      assert.throws(() => cache.acquire(id, 'greedy', 10), kind('not_found'));
+    }
+    for (const id of greedy.slice(7)) cache.acquire(id, 'greedy', 10).end(10);
+  });
+
+  it('what one owner holds beyond its share goes when another comes, least recently touched first', () => {
+    const cache = newCache();
+    const first = Array.from({ length: 5 }, (_, i) => keep(cache, 20, 50, i, 'first'));
+    const second = [keep(cache, 20, 50, 6, 'second'), keep(cache, 20, 50, 6, 'second')];
+    for (const id of first.slice(0, 2)) assert.throws(() => cache.acquire(id, 'first', 7), kind('not_found'));
+    for (const id of first.slice(2)) cache.acquire(id, 'first', 7).end(7);
+    for (const id of second) cache.acquire(id, 'second', 7).end(7);
+    // 60 of 100 are beyond a half: the third of the second evicts one more, the next its own
+    keep(cache, 20, 50, 8, 'second');
+    const own = keep(cache, 20, 50, 8, 'second');
+    assert.equal(
+      first.slice(3).every((id) => cache.acquire(id, 'first', 9).end(9) !== undefined),
+      true,
+    );
+    assert.ok(cache.acquire(own, 'second', 9).end(9));
+    assert.throws(() => cache.acquire(second[0]!, 'second', 9), kind('not_found'));
+  });
+
+  it('nobody loses what is within its share, whoever keeps what', () => {
+    const keeps = fc.array(
+      fc.record({ owner: fc.constantFrom('a', 'b', 'c'), bytes: fc.integer({ min: 1, max: 60 }) }),
+      { maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(keeps, (steps) => {
+        const cache = newCache();
+        const held = new Map<string, Map<string, number>>([...'abc'].map((owner) => [owner, new Map()]));
+        const bytesOf = (owner: string): number =>
+          [...held.get(owner)!.values()].reduce((sum, bytes) => sum + bytes, 0);
+        for (const { owner, bytes } of steps) {
+          const holders = [...'abc'].filter((each) => each === owner || bytesOf(each) > 0);
+          const safe = holders.filter(
+            (each) => each !== owner && bytesOf(each) <= MAX_BYTES / holders.length,
+          );
+          try {
+            const { id } = cache.reserve(bytes, 50, owner).commit(0);
+            held.get(owner)!.set(id, bytes);
+          } catch (error) {
+            assert.ok(kind('exhausted')(error) && bytes > MAX_BYTES / holders.length);
+          }
+          for (const each of 'abc') {
+            for (const id of [...held.get(each)!.keys()]) {
+              try {
+                cache.acquire(id, each, 0).end(0);
+              } catch {
+                assert.ok(!safe.includes(each), `${each} lost what was within its share`);
+                held.get(each)!.delete(id);
+              }
+            }
+          }
+        }
+      }),
+    );
+  });
+});
+
 describe('context cache', () => {
   it('agrees with a naive model: bytes, ids, least recently touched first out, pins, released slots', () => {
     fc.assert(
