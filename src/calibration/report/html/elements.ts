@@ -6,7 +6,7 @@ import { escapeText } from './svg.js';
 
 /** Tables of more become a card a row where the screen is narrow. */
 const FEW_COLUMNS = 3;
-/** In print, tables of more have their intervals below the values. */
+/** Tables of more have their intervals below the values. */
 const MANY_COLUMNS = 5;
 
 /** With a title of its own and its note. `most`: rows that are shown, the others counted. */

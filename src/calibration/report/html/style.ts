@@ -25,6 +25,7 @@ td { padding: .2rem .8rem .2rem 0; vertical-align: top; overflow-wrap: anywhere;
 td:first-child { overflow-wrap: normal; }
 tbody tr + tr td { border-top: 1px solid #eceef1; }
 .ci { color: #6b7480; white-space: nowrap; font-size: .92em; }
+.stacked .ci { display: block; } .stacked td:first-child { min-width: 4.4em; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2.2rem; align-items: start; }
 .pair > * { min-width: 0; }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: 1.2rem 1.6rem; margin-top: 1rem; }
@@ -49,6 +50,7 @@ ${SVG_STYLE}
   .cards td:first-child { display: block; font-weight: 600; }
   .cards td:first-child::before { content: none; }
   .cards td:empty { display: none; }
+  .stacked .ci { display: inline; }
 }
 @media print {
   @page { size: A4; margin: 11mm 14mm; }
@@ -58,7 +60,6 @@ ${SVG_STYLE}
   h2, h3, p.note { break-after: avoid; }
   p, li { max-width: none; }
   td, th { padding-right: .6rem; } td { padding-top: .1rem; padding-bottom: .1rem; }
-  .stacked .ci { display: block; }
   tr, .verdict { break-inside: avoid; }
   .plots { display: block; }
   .plots figure { display: inline-block; width: 46.5%; margin: 0 5% .7rem 0; vertical-align: top; }

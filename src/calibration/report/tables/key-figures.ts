@@ -97,7 +97,7 @@ export function int8Table(int8: Int8Report): Table {
   return {
     name: 'int8',
     title: 'The context encoder in 8 bits',
-    note: `Against float32 on ${int8.rows} reported rows. Error: the 0.95 quantile of how far int8 moves a chunk's energy against the best one of its row.`,
+    note: `Against float32 on ${int8.rows} reported rows, among ${int8.chunks === 'candidates' ? "the policy's samples" : 'the experts of a batch'}. Error: the 0.95 quantile of how far int8 moves a chunk's energy against the best one of its row.`,
     columns: ['figure', 'value'],
     rows: [
       ['same best chunk', int8.same_best],
