@@ -3,6 +3,7 @@
  * maintainer has to read to follow a request. Counted by V8's precise coverage in the server's own thread; the client is
  * another thread, the engine too.
  */
+import { once } from 'node:events';
 import { Session } from 'node:inspector/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,12 +27,10 @@ async function measure(): Promise<readonly string[]> {
     startEngine: (bundle) => startEngine(bundle, { provider: 'cpu', threads: 1 }),
   });
   const client = new Worker(fileURLToPath(import.meta.url), { workerData: server.addresses[0] });
-  const ask = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      client.once('message', () => resolve());
-      client.once('error', reject);
-      client.postMessage('score');
-    });
+  const ask = async (): Promise<void> => {
+    client.postMessage('score');
+    await once(client, 'message');
+  };
   const session = new Session();
   session.connect();
   try {
