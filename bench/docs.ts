@@ -42,6 +42,12 @@ chunks of 64 rows. Each row is a process of its own; peak memory is its resident
     title: 'Live quality',
     text: 'Throughput at saturation with the default share of sampled requests against none, in alternate rounds.',
   },
+  {
+    name: 'plan',
+    title: 'Planning',
+    text: `What \`action-energy plan\` predicts for one machine beside what a real server does under that load: D 1024, S 300, N 16, robots at 5 Hz
+with clocks of their own. Pairs are predicted / measured; load and server share the cores ([fleet.md](fleet.md)).`,
+  },
 ];
 
 const lines = [
