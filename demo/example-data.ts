@@ -18,16 +18,19 @@ const EXAMPLE_CANDIDATES = 16;
 const EXPERT_EVERY = 3;
 const EXAMPLE_ROWS = 200;
 
+/** Share of the decisions that are calibrated on: about one of each episode. */
+const KEPT = 1 / 6;
+
 /** Decisions of the policy alone, with branch labels and two negatives each: pushed aside, and with the gripper flipped. */
 export async function calibrationFile(file: string, options: EpisodesOptions, rows: number): Promise<void> {
-  const recorded = await recordMoments(options, rows, 0);
+  const recorded = await recordMoments({ ...options, rows, helped: 0, share: KEPT });
   await writeTensors(file, columns(recorded, [...CONTEXT_COLUMNS, 'negatives', ...CHOICE_COLUMNS]));
 }
 
 /** Decisive moments of `EXAMPLES` episodes, with the expert's chunk among the candidates. */
 export async function exampleFile(file: string, seed: number): Promise<void> {
   const recording = { faults: FAULTS, seed, candidates: EXAMPLE_CANDIDATES - 1, propose: asSampled };
-  const recorded = await recordMoments(recording, EXAMPLE_ROWS, 0);
+  const recorded = await recordMoments({ ...recording, rows: EXAMPLE_ROWS, helped: 0, share: 1 });
   const examples: Recorded[] = [];
   for (const row of recorded) {
     const { moment, cost } = row;
@@ -36,7 +39,10 @@ export async function exampleFile(file: string, seed: number): Promise<void> {
       examples.push(withExpert(row, EXPERT_EVERY * examples.length));
     }
   }
-  await writeTensors(file, columns(examples, ['hidden', 'pad_mask', 'actions', ...CHOICE_COLUMNS]));
+  await writeTensors(
+    file,
+    columns(examples, ['hidden', 'pad_mask', 'actions', ...CHOICE_COLUMNS], 'float32'),
+  );
 }
 
 function withExpert({ moment, expert, cost }: Recorded, place: number): Recorded {

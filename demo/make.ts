@@ -31,10 +31,10 @@ interface Sizes {
 }
 
 const FULL: Sizes = {
-  training: { rows: 6000, candidates: 16, updates: 1500, rankUpdates: 1500 },
-  blind: { rows: 2000, candidates: 16, updates: 300, rankUpdates: 300 },
+  training: { rows: 3000, candidates: 16, updates: 800, rankUpdates: 600 },
+  blind: { rows: 1000, candidates: 8, updates: 200, rankUpdates: 100 },
   calibrationRows: 512,
-  episodes: 300,
+  episodes: 250,
 };
 const QUICK: Sizes = {
   training: { rows: 1000, candidates: 8, updates: 150, rankUpdates: 150 },
@@ -129,9 +129,11 @@ async function measure({ model, name, faults, isExploited }: Variant): Promise<V
   const folder = path.join(directory, 'models', model);
   const data = path.join(directory, 'models', 'examples', `${model}-calibration.safetensors`);
   await calibrationFile(data, options, sizes.calibrationRows);
-  await actionEnergy('inherit', 'calibrate', folder, data, '--threads', '2');
+  await actionEnergy('ignore', 'calibrate', folder, data, '--threads', '2');
   await client.reload(model);
-  const calibration = await loadCalibration(folder, (await loadBundle(folder)).digest);
+  const calibration = (await loadCalibration(folder, (await loadBundle(folder)).digest))!;
+  const { reasons } = calibration.report.verdict;
+  process.stdout.write(`Verdict: ${VERDICT_TEXT[calibration.verdict]}\n${reasons.join('\n')}\n`);
   const successes = new Map<Arm, Float64Array>();
   for (const arm of ARMS) {
     const played = await runArm(client, model, arm, { ...options, seed: EPISODE_SEED }, sizes.episodes);
@@ -142,8 +144,8 @@ async function measure({ model, name, faults, isExploited }: Variant): Promise<V
   return {
     name,
     successes,
-    verdict: VERDICT_TEXT[calibration!.verdict],
-    rule: calibration!.choice?.best ? `\`${calibration!.choice.best.rule}\`` : 'the policy',
+    verdict: VERDICT_TEXT[calibration.verdict],
+    rule: calibration.choice?.best ? `\`${calibration.choice.best.rule}\`` : 'the policy',
   };
 }
 

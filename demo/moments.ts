@@ -76,15 +76,17 @@ export interface Recorded {
   readonly cost: Float32Array;
 }
 
-/**
- * Moments of as many episodes as make `rows`. With chance `helped` the expert's chunk is executed, so that late moments are
- * seen, too; else the policy's own.
- */
-export async function recordMoments(
-  options: EpisodesOptions,
-  rows: number,
-  helped: number,
-): Promise<Recorded[]> {
+export interface Recording extends EpisodesOptions {
+  readonly rows: number;
+  /** Chance that the expert's chunk is executed, so that late moments are seen, too; else the policy's own is. */
+  readonly helped: number;
+  /** Share of the decisions that become rows: few of many episodes tell more than many of few. */
+  readonly share: number;
+}
+
+/** Moments of as many episodes as make the rows. */
+export async function recordMoments(options: Recording): Promise<Recorded[]> {
+  const { rows, helped, share } = options;
   const map = randomMap();
   const out: Recorded[] = [];
   for (let number = 0; out.length < rows; number++) {
@@ -94,13 +96,16 @@ export async function recordMoments(
     for (let decision = 0; state.outcome === 'running' && out.length < rows; decision++) {
       const moment = await episode.moment(state, decision);
       const expert = expertChunk(state, random);
-      const { policy, candidates } = moment;
-      const cost = Float32Array.from(candidates, (chunk) => costOf(policy.branch(state, decision, chunk)));
-      out.push({ moment, expert, cost });
-      state = execute(state, random.uniform() < helped ? expert : candidates[0]!);
+      if (random.uniform() < share) out.push({ moment, expert, cost: branchCosts(moment) });
+      state = execute(state, random.uniform() < helped ? expert : moment.candidates[0]!);
     }
   }
   return out;
+}
+
+/** Branch labels [N]. */
+function branchCosts({ policy, state, decision, candidates }: Moment): Float32Array {
+  return Float32Array.from(candidates, (chunk) => costOf(policy.branch(state, decision, chunk)));
 }
 
 export function costOf({ outcome }: State): number {
@@ -110,8 +115,12 @@ export function costOf({ outcome }: State): number {
 /** How far a chunk is pushed to make a wrong one. */
 const PUSH = 0.5;
 
-/** Columns as `calibrate` and `train` read them: those of `names`. */
-export function columns(recorded: readonly Recorded[], names: readonly string[]): Map<string, Tensor> {
+/** Columns as `calibrate` and `train` read them: those of `names`. bfloat16 holds what was simulated, too. */
+export function columns(
+  recorded: readonly Recorded[],
+  names: readonly string[],
+  chunks: 'float32' | 'bfloat16' = 'bfloat16',
+): Map<string, Tensor> {
   const M = recorded.length;
   const N = recorded[0]!.moment.candidates.length;
   const random = seededRandom(M, 'pushed');
@@ -128,7 +137,7 @@ export function columns(recorded: readonly Recorded[], names: readonly string[])
     }),
     actions: () => float32Tensor([M, H, A], joined(recorded.map(({ expert }) => expert))),
     candidates: () =>
-      fromFloat32('bfloat16', [M, N, H, A], joined(recorded.flatMap(({ moment }) => moment.candidates))),
+      fromFloat32(chunks, [M, N, H, A], joined(recorded.flatMap(({ moment }) => moment.candidates))),
     candidate_cost: () => float32Tensor([M, N], joined(recorded.map(({ cost }) => cost))),
     negatives: () =>
       fromFloat32(

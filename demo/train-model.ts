@@ -74,7 +74,7 @@ export async function trainModel(options: ModelOptions): Promise<string> {
   const work = path.join(directory, `${name}-training`);
   await mkdir(work, { recursive: true });
   const recording = { faults: FAULTS, seed, candidates: sizes.candidates, propose: asSampled };
-  const recorded = await recordMoments(recording, sizes.rows, HELPED);
+  const recorded = await recordMoments({ ...recording, rows: sizes.rows, helped: HELPED, share: 1 });
   const experts = await dataFile(path.join(work, 'experts.safetensors'), recorded, CONTEXT_COLUMNS, isBlind);
   const outcomes = await dataFile(
     path.join(work, 'outcomes.safetensors'),

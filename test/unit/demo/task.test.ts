@@ -93,7 +93,15 @@ test('hidden states say where things are, and which block is meant', () => {
 
 test('rows are calibration data: candidates as executed, costs 0 or 1 of branches, the same for the same seed', async () => {
   const record = (seed: number): Promise<Recorded[]> =>
-    recordMoments({ faults: FAULTS, seed, candidates: 4, propose: asSampled }, 60, 0.4);
+    recordMoments({
+      faults: FAULTS,
+      seed,
+      candidates: 4,
+      propose: asSampled,
+      rows: 60,
+      helped: 0.4,
+      share: 0.5,
+    });
   const recorded = await record(5);
   const names = ['hidden', 'pad_mask', 'actions', 'negatives', 'candidates', 'candidate_cost', 'task_id', 'episode_id', 'step']; // prettier-ignore
   const tensors = columns(recorded, names);
