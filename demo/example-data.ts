@@ -17,6 +17,8 @@ const EXAMPLES = 4;
 const EXAMPLE_CANDIDATES = 16;
 const EXPERT_EVERY = 3;
 const EXAMPLE_ROWS = 200;
+/** Candidates that fail, and that succeed, in an example. */
+const FEWEST_TELLING = 3;
 
 /** Share of the decisions that are calibrated on: about one of each episode. */
 const KEPT = 1 / 6;
@@ -27,7 +29,7 @@ export async function calibrationFile(file: string, options: EpisodesOptions, ro
   await writeTensors(file, columns(recorded, [...CONTEXT_COLUMNS, 'negatives', ...CHOICE_COLUMNS]));
 }
 
-/** Decisive moments of `EXAMPLES` episodes, with the expert's chunk among the candidates. */
+/** Moments of `EXAMPLES` episodes in which much hangs on the choice; the expert's chunk is among the candidates and succeeds. */
 export async function exampleFile(file: string, seed: number): Promise<void> {
   const recording = { faults: FAULTS, seed, candidates: EXAMPLE_CANDIDATES - 1, propose: asSampled };
   const recorded = await recordMoments({ ...recording, rows: EXAMPLE_ROWS, helped: 0, share: 1 });
@@ -35,9 +37,12 @@ export async function exampleFile(file: string, seed: number): Promise<void> {
   for (const row of recorded) {
     const { moment, cost } = row;
     const isNew = examples.every((other) => other.moment.episode !== moment.episode);
-    if (isNew && cost.some((value) => value !== cost[0]) && examples.length < EXAMPLES) {
-      examples.push(withExpert(row, EXPERT_EVERY * examples.length));
-    }
+    const failing = cost.reduce((sum, value) => sum + value, 0);
+    const isTelling = Math.min(failing, cost.length - failing) >= FEWEST_TELLING;
+    if (!isNew || !isTelling || examples.length === EXAMPLES) continue;
+    const place = EXPERT_EVERY * examples.length;
+    const example = withExpert(row, place);
+    if (example.cost[place] === 0) examples.push(example);
   }
   await writeTensors(
     file,

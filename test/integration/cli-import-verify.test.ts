@@ -118,7 +118,7 @@ test('import --data compares settings, and refuses wrong heads on a trained chec
       '-o',
       path.join(directory, 'm'),
     ];
-    args.push('--activation', 'relu', '--readout', 'sigmoid', '--units', 'normalized_q99', '--data', data);
+    args.push('--activation', 'relu', '--readout', 'linear', '--units', 'normalized_q99', '--data', data);
     const refused = await runCli(...args, '--heads', '8');
     assert.equal(refused.code, 2, refused.stderr);
     assert.match(refused.stderr, /another setting fits these data better[^]*Import with --heads 4/);

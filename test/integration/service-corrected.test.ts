@@ -23,7 +23,16 @@ const request = {
   candidates: tensorMessage(chunks),
 };
 const text = await readFile(path.join(MODELS, 'tiny-reach', 'calibration.json'), 'utf8');
-const calibration = JSON.parse(text) as Calibration;
+const bundled = JSON.parse(text) as Calibration;
+const { gates: fitted } = bundled.choice!;
+/** The bundled calibration, with a gate for the corrected score whether or not one was found. */
+const calibration: Calibration = {
+  ...bundled,
+  choice: {
+    ...bundled.choice!,
+    gates: { ...fitted, corrected: fitted.corrected ?? { ...fitted[bundled.better]!, margin: 0.5 } },
+  },
+};
 
 /** The bundled model with its calibration, or a changed one, or none. */
 function serve(changed: Calibration | undefined): Promise<TinyService> {

@@ -34,12 +34,12 @@ async function readTensors(file: string): Promise<ReadonlyMap<string, Tensor>> {
   return readSafetensors(file, Uint8Array.from(await readFile(file))).tensors;
 }
 
-/** hidden, pad_mask, actions, task_id, episode_id, step, negatives of 256 moments. */
+/** hidden, pad_mask, actions, task_id, episode_id, step, negatives, candidates, candidate_cost of 512 moments. */
 export function calibrationTensors(): Promise<ReadonlyMap<string, Tensor>> {
   return readTensors(CALIBRATION_FILE);
 }
 
-/** 4 contexts with 16 candidates each; `TINY_EXPERTS` are the experts'. */
+/** 4 contexts with 16 candidates each and what each costs; `TINY_EXPERTS` are the experts'. */
 export function exampleTensors(): Promise<ReadonlyMap<string, Tensor>> {
   return readTensors(EXAMPLE_FILE);
 }

@@ -120,7 +120,8 @@ def test_the_matrix(energy_client: EnergyClient, example: Example) -> None:
     contexts, masks, experts = list(example["hidden"]), list(example["pad_mask"]), example["actions"]
     matrix = energy_client.matrix(contexts, experts, masks=masks)
     assert matrix.energies.shape == (4, 4)
-    assert matrix.accuracy == 1
+    assert matrix.accuracy is not None
+    assert matrix.accuracy > 0.5
     assert matrix.infonce_loss is not None
     assert matrix.infonce_loss < math.log(4)
     with energy_client.context(contexts[0], mask=masks[0]) as kept:
