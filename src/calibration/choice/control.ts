@@ -230,13 +230,23 @@ function column(values: Float64Array, columns: number, index: number): Float64Ar
 
 /** Mean of `a` less `b`; NaN where a row lacks either. */
 function meanDifference(a: Float64Array, b: Float64Array): WeightedValues {
-  return meanOf(a.map((value, row) => value - b[row]!));
+  return meanOf(differences(a, b));
+}
+
+/** Costs that differ by this share of them are equal: an average over ties is rounded, in every row to the same side. */
+const ROUNDING = 1e-12;
+
+function differences(a: Float64Array, b: Float64Array): Float64Array {
+  return a.map((value, row) => {
+    const difference = value - b[row]!;
+    return Math.abs(difference) <= ROUNDING * Math.abs(value) ? 0 : difference;
+  });
 }
 
 /** (random - own) / (random - oracle), of means; NaN where nothing can be gained. */
 function recovered(random: Float64Array, own: Float64Array, oracle: Float64Array): WeightedValues {
-  const gained = random.map((value, row) => value - own[row]!);
-  const possible = random.map((value, row) => value - oracle[row]!);
+  const gained = differences(random, own);
+  const possible = differences(random, oracle);
   return (weights) => {
     const most = weightedMean(possible, weights);
     return [most > 0 ? weightedMean(gained, weights) / most : NaN];

@@ -103,6 +103,16 @@ describe('control', () => {
     const { peak } = controlReport(table, options);
     assert.ok(peak.candidates < 64 && peak.loss_at_most.low! > 0);
   });
+
+  it('of candidates that cost the same none hurts, whatever rounding says', () => {
+    const table = plantedTable(VERIFIERS[0]!, size, seededRandom(3));
+    const equal = { ...table, cost: table.cost.map(() => 0.1), scores: { ...table.scores } };
+    equal.scores.readout = equal.scores.readout.map(() => 1); // all tie
+    const { peak, gains } = controlReport(equal, options);
+    assert.equal(peak.loss_at_most.value, 0);
+    const { over_random, over_first } = gains.find(({ rule }) => rule === 'readout')!;
+    assert.deepEqual([over_random.value, over_first.value], [0, 0]);
+  });
 });
 
 // A short form of `npm run bench:gate`, which counts 20 verdicts, 200 splits and 256 candidates.
