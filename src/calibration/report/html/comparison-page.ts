@@ -1,9 +1,12 @@
 /** Two checkpoints on one page, in the looks of the report's. */
 import type { Comparison } from '../../compare.js';
-import { comparisonRemarks, comparisonTable } from '../tables/comparison.js';
+import { comparisonRemarks, comparisonTable, winner } from '../tables/comparison.js';
 import { listHtml, tableHtml } from './elements.js';
 import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
+
+/** The looks of a verdict: A is better, nothing is shown, B is. */
+const LOOKS = { A: 'may_choose', none: 'may_choose_behind_gate', B: 'must_not_choose' } as const;
 
 /** Self-contained HTML. Every text from outside is escaped. */
 export function renderComparison(comparison: Comparison): string {
@@ -19,7 +22,7 @@ export function renderComparison(comparison: Comparison): string {
 </head>
 <body>
 <header><h1>${escapeText(title)}</h1>
-<div class="verdict"><b>${escapeText(decides!)}</b>${listHtml(about)}</div></header>
+<div class="verdict ${LOOKS[winner(comparison.figures[0]!) ?? 'none']}"><b>${escapeText(decides!)}</b>${listHtml(about)}</div></header>
 <main>
 <section>${tableHtml(comparisonTable(comparison))}</section>
 </main>

@@ -53,7 +53,8 @@ function modelRemarks(
   ];
 }
 
-function winner({ advantage }: ComparedFigure): 'A' | 'B' | undefined {
+/** Which of the two an interval shows to be better; undefined: neither. */
+export function winner({ advantage }: ComparedFigure): 'A' | 'B' | undefined {
   if (isAboveZero(advantage)) return 'A';
   return advantage.high !== null && advantage.high < 0 ? 'B' : undefined;
 }
