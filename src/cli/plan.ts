@@ -101,7 +101,7 @@ export function planCommand(): Command {
 }
 
 async function run(bundle: string | undefined, flags: Flags): Promise<void> {
-  const costs = await costsFor(bundle, flags);
+  const costs = await interruptible('nothing was measured', () => costsFor(bundle, flags));
   const fleet: Fleet = {
     robots: flags.robots,
     hz: flags.hz,
@@ -183,15 +183,13 @@ async function measure(client: EnergyClient, flags: Flags): Promise<Costs> {
   });
   if (process.stderr.isTTY) bar.start(PARTS, 0);
   try {
-    return await interruptible('nothing was measured', () =>
-      measureCosts(client, {
-        model,
-        shape: { tokens, masked, candidates, steps, dtype },
-        partMs: 1000 * seconds,
-        timeoutMs: callSettings(flags).timeoutMs!,
-        onPart: () => bar.increment(),
-      }),
-    );
+    return await measureCosts(client, {
+      model,
+      shape: { tokens, masked, candidates, steps, dtype },
+      partMs: 1000 * seconds,
+      timeoutMs: callSettings(flags).timeoutMs!,
+      onPart: () => bar.increment(),
+    });
   } finally {
     bar.stop();
   }
