@@ -19,7 +19,6 @@ import {
 } from '../model/energy.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
-import { askGate, type GateAnswer } from '../selection/decide.js';
 import type { Observed } from '../quality/live-quality.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
@@ -31,6 +30,7 @@ import {
   type ContextInput,
 } from './checked-inputs.js';
 import type { Answered } from '../calibration/apply.js';
+import { comparedBaseline, type Baseline } from './baseline.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import { rawOf, submitWork, timingsOf, type ServingParts, type Timings } from './admission.js';
@@ -65,17 +65,6 @@ export interface ScoreRequest {
   readonly actionGradients?: boolean;
   /** What parsing the message took. */
   readonly decodeMs: number;
-}
-
-export interface Baseline {
-  readonly index: number;
-  readonly energy: number;
-  /** Candidates with a lower place in the ranking. */
-  readonly rank: number;
-  /** Its energy less the best one's. */
-  readonly advantage: number;
-  /** Whether the best may take its place; absent: no calibrated gate holds for these energies. */
-  readonly gate?: GateAnswer;
 }
 
 export interface ScoreAnswer extends Answered {
@@ -135,14 +124,17 @@ export async function scoreActions(
     pool,
     score: request.score === 'corrected' ? correction!.score : request.score,
   };
-  const gate = uncalibrated || request.baseline === undefined ? undefined : gateOf(model, request.score);
+  const compare =
+    request.baseline === undefined
+      ? undefined
+      : comparedBaseline(model, request.baseline, uncalibrated ? undefined : request.score);
   const answer = calibration.answering({
     tau: checkedTau('options.tau', request.tau, card),
     raw: uncalibrated,
     score: options.score,
     episodeStep: request.episodeStep,
   });
-  const select = checkedSelection(request, actions.candidates, gate);
+  const select = checkedSelection(request, actions.candidates, compare);
   const slope = request.actionGradients === true ? slopeOf(request.score, pool, actions.steps) : undefined;
   const context = kept(parts, request);
 
@@ -267,7 +259,7 @@ function kept(
 function checkedSelection(
   { topK, baseline, known }: Pick<ScoreRequest, 'topK' | 'baseline' | 'known'>,
   candidates: number,
-  gate: ((energies: Float64Array, baseline: number) => GateAnswer) | undefined,
+  compare: ReturnType<typeof comparedBaseline> | undefined,
 ): (energies: Float64Array, order: Int32Array) => Pick<ScoreAnswer, 'ranking' | 'best' | 'baseline'> {
   if (topK > candidates) {
     throw invalid('options.top_k', 'more than there are candidates', {
@@ -277,40 +269,11 @@ function checkedSelection(
   }
   if (baseline !== undefined) checkedIndex('options.baseline_index', baseline, candidates);
   if (typeof known === 'object') checkedIndex(`options.${known.source}_index`, known.index, candidates);
-  return (energies, order) => {
-    const best = order[0]!;
-    return {
-      ranking: topK === 0 ? order : order.subarray(0, topK),
-      best,
-      ...(baseline !== undefined && {
-        baseline: {
-          index: baseline,
-          energy: energies[baseline]!,
-          rank: order.indexOf(baseline),
-          advantage: energies[baseline]! - energies[best]!,
-          ...(gate && { gate: gate(energies, baseline) }),
-        },
-      }),
-    };
-  };
-}
-
-/** The gate in force, which reported outcomes may have closed; undefined: none. */
-function gateOf(
-  { calibration, decisions }: ServedModel,
-  score: ChoiceScore,
-): ((energies: Float64Array, baseline: number) => GateAnswer) | undefined {
-  const terms = calibration.choosing(score);
-  const gate = terms?.gate;
-  if (gate === undefined) return undefined;
-  const open = terms!.mayChoose && decisions.isOpen(terms!.version, gate.bound);
-  return (energies, baseline) => {
-    const answer = askGate(energies, baseline, gate);
-    const best = energies.reduce((least, energy) => Math.min(least, energy), Infinity);
-    // of more candidates than it is good for, the lowest may be one that it does not know
-    const known = energies[answer.index] === best;
-    return { ...answer, accepted: answer.accepted && open && known };
-  };
+  return (energies, order) => ({
+    ranking: topK === 0 ? order : order.subarray(0, topK),
+    best: order[0]!,
+    ...(compare && { baseline: compare(energies, order) }),
+  });
 }
 
 /** Of the candidates that are not the best, at most about this many are observed, evenly spread: it costs 1 us each. */
