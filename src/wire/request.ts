@@ -7,6 +7,8 @@
  * Then they are decoded, in two steps that gRPC takes for one. A message that does not parse must reach the handler (it
  * answers INVALID_ARGUMENT, and a stream lives on), where grpc-js would answer INTERNAL and end the call. And whether the
  * message's memory may be given away is only known where the bytes are.
+ *
+ * Of several fields of one `oneof` the last on the wire counts, as protobuf says; the decoder keeps all of them.
  */
 import path from 'node:path';
 import type { ServiceDefinition } from '@grpc/grpc-js';
@@ -21,8 +23,29 @@ export interface ValueBounds {
   readonly packed: number;
 }
 
-/** What the walk must know of a field: whether to go into it, or how to count its elements. */
-type Plan = ReadonlyMap<number, { readonly nested?: Plan; readonly element?: 'varint' | 4 | 8 }>;
+/** What the walk must know of a field: whether to go into it, how to count its elements, which fields it takes the place of. */
+interface FieldPlan {
+  readonly name: string;
+  readonly repeated: boolean;
+  readonly nested?: Plan;
+  readonly element?: 'varint' | 4 | 8;
+  readonly oneof?: { readonly name: string; readonly fields: readonly string[] };
+}
+type Plan = ReadonlyMap<number, FieldPlan>;
+
+/** Where a message stands in the one that is decoded: a field of its parent, and which of them. */
+interface Place {
+  readonly parent: Place | undefined;
+  readonly name: string;
+  readonly index: number | undefined;
+}
+
+/** A oneof of which several fields were sent. */
+interface Clash {
+  readonly place: Place | undefined;
+  readonly oneof: NonNullable<FieldPlan['oneof']>;
+  readonly last: string;
+}
 
 const ELEMENT_BYTES: Readonly<Record<string, 4 | 8>> = {
   float: 4,
@@ -35,7 +58,8 @@ const ELEMENT_BYTES: Readonly<Record<string, 4 | 8>> = {
 /** Of a varint of 64 bits. */
 const MOST_VARINT_BYTES = 10;
 
-export type ValueCounter = (bytes: Uint8Array) => void;
+/** Errors: `invalid` beyond a bound. Returns what puts the message right that is decoded of these bytes. */
+export type ValueCounter = (bytes: Uint8Array) => (message: object) => void;
 
 /** Makes counters of the messages of the contract, by full name. */
 export function valueCounters(): (type: string, bounds: ValueBounds) => ValueCounter {
@@ -47,29 +71,59 @@ export function valueCounters(): (type: string, bounds: ValueBounds) => ValueCou
     const found = root.lookup(type);
     if (!(found instanceof protobuf.Type)) throw new Fault('internal', `no message ${type} in the contract`);
     const plan = planOf(found, plans);
-    return (bytes) => new Walk(bytes, bounds).message(0, bytes.byteLength, plan);
+    return (bytes) => {
+      const walk = new Walk(bytes, bounds);
+      walk.message(0, bytes.byteLength, plan, undefined);
+      return (message) => {
+        for (const clash of walk.clashes) keepLast(message, clash);
+      };
+    };
   };
 }
 
 function planOf(type: protobuf.Type, plans: Map<protobuf.Type, Plan>): Plan {
   const known = plans.get(type);
   if (known !== undefined) return known;
-  const plan = new Map<number, { nested?: Plan; element?: 'varint' | 4 | 8 }>();
+  const plan = new Map<number, FieldPlan>();
   plans.set(type, plan);
-  for (const field of type.fieldsArray) {
-    if (field.resolvedType instanceof protobuf.Type) {
-      plan.set(field.id, { nested: planOf(field.resolvedType, plans) });
-    } else if (field.repeated && field.type !== 'bytes' && field.type !== 'string') {
-      plan.set(field.id, { element: ELEMENT_BYTES[field.type] ?? 'varint' });
-    }
+  for (const { id, name, type: scalar, repeated, resolvedType, partOf } of type.fieldsArray) {
+    const packed = repeated && scalar !== 'bytes' && scalar !== 'string';
+    plan.set(id, {
+      name,
+      repeated,
+      ...(resolvedType instanceof protobuf.Type
+        ? { nested: planOf(resolvedType, plans) }
+        : packed && { element: ELEMENT_BYTES[scalar] ?? 'varint' }),
+      ...(partOf && { oneof: { name: partOf.name, fields: partOf.oneof.map(camelCase) } }),
+    });
   }
   return plan;
+}
+
+function camelCase(name: string): string {
+  return protobuf.util.camelCase(name);
+}
+
+/** Takes out what the last field of the oneof has replaced. */
+function keepLast(message: object, { place, oneof, last }: Clash): void {
+  const places: Place[] = [];
+  for (let each = place; each !== undefined; each = each.parent) places.unshift(each);
+  let at: unknown = message;
+  for (const { name, index } of places) {
+    at = (at as Record<string, unknown> | undefined)?.[name];
+    if (index !== undefined) at = (at as readonly unknown[] | undefined)?.[index];
+  }
+  const found = at as Record<string, unknown> | undefined;
+  if (found?.[last] === undefined) return;
+  for (const field of oneof.fields) if (field !== last) delete found[field];
+  found[oneof.name] = last;
 }
 
 /** One message. What is malformed ends the walk: the decoder then says what is wrong with it. */
 class Walk {
   readonly #bytes: Uint8Array;
   readonly #bounds: ValueBounds;
+  readonly clashes: Clash[] = [];
   #at = 0;
   #fields = 0;
   #packed = 0;
@@ -80,11 +134,24 @@ class Walk {
   }
 
   /** Errors: `invalid` beyond a bound. */
-  message(start: number, end: number, plan: Plan | undefined): void {
+  message(start: number, end: number, plan: Plan, place: Place | undefined): void {
     this.#at = start;
+    let lasts: Map<string, string> | undefined;
+    let clashes: Map<string, Clash> | undefined;
+    let counts: Map<number, number> | undefined;
     while (this.#at < end) {
       this.#count();
       const tag = this.#varint(end);
+      const field = plan.get(tag >>> 3);
+      if (field?.oneof !== undefined) {
+        const { name, oneof } = field;
+        lasts ??= new Map<string, string>();
+        const before = lasts.get(oneof.name);
+        if (before !== undefined && before !== name) {
+          (clashes ??= new Map<string, Clash>()).set(oneof.name, { place, oneof, last: name });
+        }
+        lasts.set(oneof.name, name);
+      }
       switch (tag & 7) {
         case 0:
           this.#varint(end);
@@ -99,9 +166,15 @@ class Walk {
             this.#at = end;
             return;
           }
-          const field = plan?.get(tag >>> 3);
-          if (field?.nested !== undefined) this.message(from, from + length, field.nested);
-          else if (field?.element !== undefined) this.#elements(from, length, field.element);
+          if (field?.nested !== undefined) {
+            let index: number | undefined;
+            if (field.repeated) {
+              counts ??= new Map<number, number>();
+              index = counts.get(tag) ?? 0;
+              counts.set(tag, index + 1);
+            }
+            this.message(from, from + length, field.nested, { parent: place, name: field.name, index });
+          } else if (field?.element !== undefined) this.#elements(from, length, field.element);
           this.#at = from + length;
           break;
         }
@@ -111,6 +184,7 @@ class Walk {
         default: // groups count by their tags
       }
     }
+    if (clashes !== undefined) this.clashes.push(...clashes.values());
   }
 
   #count(): void {
@@ -198,11 +272,13 @@ export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): De
 /** The method handing its handler a `Decoded` in place of the message. `check` may refuse the bytes with a fault. */
 export function withDecodedRequest(
   method: ServiceDefinition[string],
-  check: (bytes: Buffer) => void,
+  check: ValueCounter,
 ): ServiceDefinition[string] {
   const parse = (bytes: Buffer): unknown => {
-    check(bytes);
-    return method.requestDeserialize(bytes);
+    const putRight = check(bytes);
+    const message = method.requestDeserialize(bytes) as object;
+    putRight(message);
+    return message;
   };
   return { ...method, requestDeserialize: (bytes: Buffer) => decodeRequest(parse, bytes) };
 }

@@ -3,7 +3,7 @@ import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
 import { Fault } from '../../../src/errors.js';
 import { contract } from '../../../src/wire/contract.js';
-import { decodeRequest, valueCounters } from '../../../src/wire/request.js';
+import { decodeRequest, valueCounters, withDecodedRequest, type Decoded } from '../../../src/wire/request.js';
 
 const counter = valueCounters();
 const MATRIX = 'action_energy.v1.EnergyMatrixRequest';
@@ -111,6 +111,57 @@ test('bytes that do not parse are a fault, never a throw', () => {
     }),
   );
   assert.ok(refused > 0);
+});
+
+describe('of several fields of one oneof', () => {
+  const decode = (method: { path: string; requestDeserialize: (bytes: Buffer) => unknown }, type: string) => {
+    const { requestDeserialize } = withDecodedRequest(
+      method as never,
+      counter(type, { fields: 8192, packed: 8192 }),
+    );
+    return (bytes: Buffer): unknown => {
+      const decoded = (requestDeserialize as unknown as (raw: Buffer) => Decoded<object>)(bytes);
+      assert.ok(decoded.ok);
+      return decoded.message;
+    };
+  };
+  const { ScoreActions, EnergyMatrix } = contract.energy;
+  const inline = { hidden: { dtype: 'FLOAT32' as const, shape: [1], data: Buffer.alloc(4) } };
+
+  it('the last on the wire counts', () => {
+    const score = decode(ScoreActions, 'action_energy.v1.ScoreActionsRequest');
+    const byId = ScoreActions.requestSerialize({ contextId: 'abc' });
+    const whole = ScoreActions.requestSerialize({ inline });
+    const first = score(Buffer.concat([byId, whole])) as Record<string, unknown>;
+    assert.equal(first.context, 'inline');
+    assert.equal(first.contextId, undefined);
+    assert.ok(first.inline);
+    const second = score(Buffer.concat([byId, whole, byId])) as Record<string, unknown>;
+    assert.equal(second.context, 'contextId');
+    assert.equal(second.contextId, 'abc');
+    assert.equal(second.inline, undefined);
+  });
+
+  it('in messages within messages, too, each by itself', () => {
+    const matrix = decode(EnergyMatrix, MATRIX);
+    const one = EnergyMatrix.requestSerialize({ contexts: [{ contextId: 'abc' }] });
+    const both = Buffer.from(one); // its context holds two fields
+    const extra = EnergyMatrix.requestSerialize({ contexts: [{ inline }] }).subarray(2);
+    const second = Buffer.concat([
+      both.subarray(0, 1),
+      Buffer.from([5 + extra.length]),
+      both.subarray(2),
+      extra,
+    ]);
+    const { contexts } = matrix(Buffer.concat([one, second])) as { contexts: Record<string, unknown>[] };
+    assert.deepEqual(
+      contexts.map(({ source, contextId, inline: held }) => [source, contextId, held !== undefined]),
+      [
+        ['contextId', 'abc', false],
+        ['inline', undefined, true],
+      ],
+    );
+  });
 });
 
 test('64-bit ids come back exactly', () => {
