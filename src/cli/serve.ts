@@ -23,6 +23,8 @@ import { TokenStore } from '../serving/token-store.js';
 
 /** Beyond the drain bound, for what does not stop by itself: the process is then killed (docs/limits.md). */
 const HARD_STOP_MS = 2_000;
+/** Of that, for the log to be written: it is not waited for, since it may be what hangs. */
+const LAST_WORD_MS = 300;
 
 /**
  * Slack of the heap between two full collections, in percent of what lives. V8 counts the messages that wait among the
@@ -154,10 +156,12 @@ async function checkFiles(config: Config): Promise<void> {
 async function serve(config: Config, log: Logger): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   setLogger(grpcLogger(log));
-  const server = await startServer(config, { log, startEngine: engineStarter(config.engine, log) });
-  const stopping = new Stopping(server, log);
+  const starting = startServer(config, { log, startEngine: engineStarter(config.engine, log) });
+  // before it says that it serves: a signal may come on the word
+  const stopping = new Stopping(starting, log);
   process.on('SIGTERM', () => stopping.stop(config.lifecycle.drainMs, 0));
   process.on('SIGINT', () => stopping.stop(config.lifecycle.drainMs, 0));
+  const server = await starting;
   process.on('SIGHUP', () => {
     server
       .reload()
@@ -176,11 +180,12 @@ function grpcLogger(log: Logger): Partial<Console> {
 
 /** Closes the server and exits; at once when asked a second time, and when closing takes longer than it may. */
 class Stopping {
-  readonly #server: RunningServer;
+  /** Asked to stop while it starts, it does so when it has started. */
+  readonly #server: Promise<RunningServer>;
   readonly #log: Logger;
   #begun = false;
 
-  constructor(server: RunningServer, log: Logger) {
+  constructor(server: Promise<RunningServer>, log: Logger) {
     this.#server = server;
     this.#log = log;
   }
@@ -194,10 +199,10 @@ class Stopping {
     this.#begun = true;
     const hardStop = setTimeout(() => {
       this.#log.error({ drainMs }, 'not stopped in time: something hangs');
-      endAtOnce();
-    }, drainMs + HARD_STOP_MS);
+      setTimeout(endAtOnce, LAST_WORD_MS);
+    }, drainMs + HARD_STOP_MS - LAST_WORD_MS);
     void this.#server
-      .close(drainMs)
+      .then((server) => server.close(drainMs))
       .then(() => exitCode)
       .catch((error: unknown) => {
         this.#log.error({ err: toFault(error) }, 'stopping failed');
