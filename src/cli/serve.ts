@@ -197,10 +197,13 @@ class Stopping {
   stop(drainMs: number, exitCode: number): void {
     if (this.#begun) endAtOnce();
     this.#begun = true;
-    const hardStop = setTimeout(() => {
-      this.#log.error({ drainMs }, 'not stopped in time: something hangs');
-      setTimeout(endAtOnce, LAST_WORD_MS);
-    }, drainMs + HARD_STOP_MS - LAST_WORD_MS);
+    const hardStop = setTimeout(
+      () => {
+        this.#log.error({ drainMs }, 'not stopped in time: something hangs');
+        setTimeout(endAtOnce, LAST_WORD_MS);
+      },
+      drainMs + HARD_STOP_MS - LAST_WORD_MS,
+    );
     void this.#server
       .then((server) => server.close(drainMs))
       .then(() => exitCode)
