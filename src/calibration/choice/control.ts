@@ -5,7 +5,14 @@
 import type { Score } from '../../model/energy.js';
 import { CONSENSUS_RULES, ENERGY_RULES } from '../../selection/rules.js';
 import { expertPValue, type ExpertSample } from '../fit/experts.js';
-import { intervals, real, share, type Statistic, type WeightedValues } from '../metrics/intervals.js';
+import {
+  type Statistic,
+  type WeightedValues,
+  correlation,
+  intervals,
+  real,
+  share,
+} from '../metrics/intervals.js';
 import { rankCorrelation } from '../metrics/ranks.js';
 import { meanOf, weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
 import { reportFigure, type ReportFigure } from '../report/figure.js';
@@ -74,7 +81,7 @@ export function controlReport(table: CandidateTable, options: ControlOptions): C
       const scores = scoresOf(table, score, better, options.tau);
       return scores === undefined
         ? []
-        : [{ score, value: one(real(meanOf(rankCorrelations(scores, table.cost, table.width)))) }];
+        : [{ score, value: one(correlation(meanOf(rankCorrelations(scores, table.cost, table.width)))) }];
     }),
     peak: {
       candidates: levels[peak]!,

@@ -4,6 +4,7 @@
  *
  *   real    jackknife over G clusters (Efron and Stein 1981), t with G - 1 degrees of freedom:
  *           var = (G-1)/G sum_g (x_(g) - mean x_(g))^2, for a mean the cluster-robust variance CR3
+ *   correlation  the same, cut to [-1, 1], where the truth lies
  *   share   a number in [0, 1]: Clopper and Pearson's interval at the effective number of rows that the jackknife variance
  *           tells, p(1-p)/var, corrected for the degrees of freedom (Korn and Graubard 1998). Never of width 0: at 0 or 1,
  *           where no variance is seen, each cluster counts once.
@@ -28,7 +29,7 @@ export interface Figure {
 /** Row weights [n] (all 1: the data themselves) to one or more values. A value that is not defined is NaN. */
 export type WeightedValues = (weights: Float64Array) => readonly number[];
 
-export type Scale = 'real' | 'share' | 'positive' | 'squared';
+export type Scale = 'real' | 'correlation' | 'share' | 'positive' | 'squared';
 
 export interface Statistic {
   readonly scale: Scale;
@@ -44,6 +45,10 @@ const MOST_CLUSTERS = 200;
 
 export function real(values: WeightedValues): Statistic {
   return { scale: 'real', values };
+}
+
+export function correlation(values: WeightedValues): Statistic {
+  return { scale: 'correlation', values };
 }
 
 export function share(values: WeightedValues): Statistic {
@@ -114,6 +119,10 @@ function figureOf(
     case 'real': {
       const width = half(jackknife(without));
       return { value, low: value - width, high: value + width };
+    }
+    case 'correlation': {
+      const width = half(jackknife(without));
+      return { value, low: Math.max(-1, value - width), high: Math.min(1, value + width) };
     }
     case 'positive': {
       const factor = Math.exp(half(jackknife(without.map(Math.log))));

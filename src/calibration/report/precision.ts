@@ -7,7 +7,7 @@ import type { Calibration } from '../calibration-schema.js';
 import { VERDICT_TEXT } from '../choice/verdict.js';
 import type { Fit } from '../fit/fit-calibration.js';
 import { infonceRows } from '../metrics/infonce.js';
-import { intervals, real, share } from '../metrics/intervals.js';
+import { correlation, intervals, real, share } from '../metrics/intervals.js';
 import { quantile } from '../metrics/quantile.js';
 import { meanRanks } from '../metrics/ranks.js';
 import { meanOf } from '../metrics/weighted.js';
@@ -44,7 +44,7 @@ export function compareInt8(exact: Observations, int8: Observations, fit: Fit): 
     margin[row] = gaps.reduce((least, gap, j) => (j === best ? least : Math.min(least, gap)), Infinity);
     const alone = columns.length < 2;
     same[row] = alone ? NaN : Number(lowest(other) === best);
-    spearman[row] = alone ? NaN : correlation(meanRanks(own), meanRanks(other));
+    spearman[row] = alone ? NaN : pearson(meanRanks(own), meanRanks(other));
   }
   const error = moved.length === 0 ? 0 : quantile(Float64Array.from(moved).sort(), ERROR_LEVEL);
   const decided = same.map((value, row) => (margin[row]! > error ? value : NaN));
@@ -54,7 +54,7 @@ export function compareInt8(exact: Observations, int8: Observations, fit: Fit): 
   const figures = intervals(exact.clusters, {
     same: share(meanOf(same)),
     decided: share(meanOf(decided)),
-    spearman: real(meanOf(spearman)),
+    spearman: correlation(meanOf(spearman)),
     loss: real(meanOf(loss)),
     increase: real(meanOf(loss.map((value, row) => value - exactLoss[row]!))),
   });
@@ -114,7 +114,7 @@ function lowest(values: Float64Array): number {
 }
 
 /** Pearson's correlation; 1 where neither varies, 0 where one does not. */
-function correlation(a: Float64Array, b: Float64Array): number {
+function pearson(a: Float64Array, b: Float64Array): number {
   const middle = (a.length + 1) / 2; // of ranks
   let product = 0;
   let [squaresA, squaresB] = [0, 0];

@@ -8,7 +8,15 @@ import { interleave, type Fit } from '../fit/fit-calibration.js';
 import { binShares, populationStabilityIndex } from '../metrics/drift.js';
 import { ownScores, swapScores } from '../metrics/groups.js';
 import { expertRanks, infonceRows, rankedWithin } from '../metrics/infonce.js';
-import { intervals, positive, real, share, squared, type Statistic } from '../metrics/intervals.js';
+import {
+  type Statistic,
+  correlation,
+  intervals,
+  positive,
+  real,
+  share,
+  squared,
+} from '../metrics/intervals.js';
 import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
 import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
 import { meanOf, weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
@@ -76,7 +84,7 @@ export function evaluate(observations: Observations, fit: Fit, options: Evaluate
     ),
     binsAfter: share((w) => reliabilityBins(after.confidence, after.correct, w).map((bin) => bin.accuracy)),
     noiseEnergies: real((w) => weightedColumnMeans(noise, levels, w)),
-    spearman: real(meanOf(noiseCorrelations(noise, levels))),
+    spearman: correlation(meanOf(noiseCorrelations(noise, levels))),
     violations: share(meanOf(monotonicityViolations(noise, levels))),
     stepsOwn: real((w) => weightedColumnMeans(observations.ownSteps, H, w)),
     stepsSwap: real((w) => weightedColumnMeans(observations.swapSteps, H, w)),

@@ -11,6 +11,7 @@ import {
 } from '../../../src/calibration/metrics/distributions.js';
 import {
   clopperPearson,
+  correlation,
   intervals,
   positive,
   real,
@@ -76,6 +77,16 @@ describe('intervals', () => {
     const [found] = intervals(clusters, { share: share(() => [1]) }).share;
     assert.equal(found!.high, 1);
     close(found!.low, 0.025 ** (1 / 10));
+  });
+
+  it('of a correlation stays where correlations are', () => {
+    const rows = Float64Array.of(1, 0.9, -0.2);
+    const values = (w: Float64Array): number[] => [weightedMean(rows, w)];
+    const clusters = Int32Array.of(0, 1, 2);
+    const { cut, uncut } = intervals(clusters, { cut: correlation(values), uncut: real(values) });
+    assert.ok(uncut[0]!.high > 1 && uncut[0]!.low < -0.2);
+    assert.equal(cut[0]!.high, 1);
+    assert.equal(cut[0]!.low, Math.max(-1, uncut[0]!.low));
   });
 
   it('one episode tells no interval, and nothing tells nothing', () => {
