@@ -1,5 +1,6 @@
 /** A work on its way through the scheduler: piece by piece, settled once, and then without anything that it held. */
 import type { EncodeItem, Outcome } from '../engine/engine.js';
+import { discard } from '../engine/memory.js';
 import { toFault, type Fault } from '../errors.js';
 import type { ContextCache, ContextReservation, ContextUse, KeptContext, SlotHold } from './context-cache.js';
 import { Cells, type Piece } from './plan.js';
@@ -25,6 +26,7 @@ export class Job implements QueueItem {
   readonly result: Promise<WorkResult>;
   #raw: Float32Array | undefined;
   #waitsSinceMs: number;
+  #dequeued = false;
   #queueMs = 0;
   #encodeMs = 0;
   #scoreMs = 0;
@@ -81,6 +83,7 @@ export class Job implements QueueItem {
   /** A piece goes to the engine. */
   dequeue(nowMs: number): void {
     this.#queueMs += nowMs - this.#waitsSinceMs;
+    this.#dequeued = true;
   }
 
   /** A piece came back well. */
@@ -114,8 +117,17 @@ export class Job implements QueueItem {
   reject(fault: Fault, nowMs: number): boolean {
     if (!this.#settle()) return false;
     this.contexts.abandon(nowMs);
+    if (!this.#dequeued) this.#discardMoved();
     this.#reject(fault);
     return true;
+  }
+
+  /** Memory that was given away with the work and that no engine has got: a server at rest would not collect it for long. */
+  #discardMoved(): void {
+    const buffers = this.work.contexts.flatMap((context) =>
+      'encode' in context && context.encode.move ? [context.encode.bytes.buffer as ArrayBuffer] : [],
+    );
+    discard(buffers.filter(({ byteLength }) => byteLength > 0));
   }
 
   /** `raw` [to - from, last - first, width] into [B, N, width]. */
