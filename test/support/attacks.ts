@@ -310,7 +310,8 @@ export async function runAttacks(scale: Scale, onCheck: (check: Check) => void):
     });
   }
   const startMs = performance.now();
-  while (residentMiB() - before > scale.keptMiB && performance.now() - startMs < GIVE_BACK_MS) await delay(500);
+  while (residentMiB() - before > scale.keptMiB && performance.now() - startMs < GIVE_BACK_MS)
+    await delay(500);
   const kept = residentMiB() - before;
   onCheck({
     done: 'nothing, for a minute at most',
