@@ -232,6 +232,7 @@ describe('SelectAction when the engine is not there in time', () => {
     client = openClient(addressOf(service.server));
   });
   after(async () => {
+    engine.open(); // also after a test that failed
     client.close();
     await service.close();
   });
