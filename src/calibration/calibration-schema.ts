@@ -5,7 +5,7 @@ import { environmentSchema } from './environment.js';
 import { figureSchema } from './report/figure.js';
 import { int8Schema, reportSchema } from './report/report-schema.js';
 
-export const CALIBRATION_FORMAT = 'action-energy/calibration/2';
+export const CALIBRATION_FORMAT = 'action-energy/calibration/3';
 export const CALIBRATION_FILE = 'calibration.json';
 
 const finite = z.number();
