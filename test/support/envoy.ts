@@ -9,7 +9,9 @@ import { parse, stringify } from 'yaml';
 import { freePort } from './free-port.js';
 
 const ENVOY = fileURLToPath(new URL('../../../.venv/bin/envoy', import.meta.url));
-const CONFIG = fileURLToPath(new URL('../../../deploy/kubernetes/components/proxy/envoy.yaml', import.meta.url));
+const CONFIG = fileURLToPath(
+  new URL('../../../deploy/kubernetes/components/proxy/envoy.yaml', import.meta.url),
+);
 
 export function hasEnvoy(): boolean {
   try {

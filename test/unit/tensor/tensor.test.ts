@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { float16ToNumber, floats32, fromFloat32, numberToBfloat16, numberToFloat16, toFloat32, words16, elementCount, makeTensor, type FloatDType } from '../../../src/tensor/tensor.js';
+import {
+  float16ToNumber,
+  floats32,
+  fromFloat32,
+  numberToBfloat16,
+  numberToFloat16,
+  toFloat32,
+  words16,
+  elementCount,
+  makeTensor,
+  type FloatDType,
+} from '../../../src/tensor/tensor.js';
 
 const WORDS = 0x10000;
 const allWords = Uint16Array.from({ length: WORDS }, (_, word) => word);
