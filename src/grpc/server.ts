@@ -23,6 +23,7 @@ import { addMethods, ruleOf } from './methods.js';
 import { unboundAddresses } from './ports.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
 import { ExpectedWait } from '../serving/admission.js';
+import { collectAtRest } from '../serving/memory-at-rest.js';
 import { defaultMemoryBytes, MemoryBudget } from '../serving/memory-budget.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import { ModelRegistry } from '../serving/model-registry.js';
@@ -83,6 +84,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       () => models?.models.map(sampleOf) ?? [],
       () => ({ budget: { taken: budget.accounts, limitBytes: budget.limit }, build }),
     );
+    cleanups.push(collectAtRest(budget, systemClock));
     cleanups.push(logRefusals(metrics, log, systemClock));
     const kept = budget.keptLimit / (await findModelFolders(config.models)).size;
     const contexts = { ...config.contexts, bytes: Math.min(config.contexts.bytes, Math.floor(kept)) };

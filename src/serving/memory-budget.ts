@@ -37,6 +37,7 @@ export class MemoryBudget {
   readonly limit: number;
   #kept: { readonly keptBytes: number } | undefined;
   readonly #taken: Record<Account, number> = { calls: 0, messages: 0, ahead: 0, answers: 0 };
+  #everTaken = 0;
   readonly #freed = new Set<() => void>();
 
   /** `limit` in bytes. */
@@ -59,6 +60,11 @@ export class MemoryBudget {
 
   get keptLimit(): number {
     return this.limit * KEPT_SHARE;
+  }
+
+  /** All that was ever taken, given back or not. */
+  get everTaken(): number {
+    return this.#everTaken;
   }
 
   taken(account: Account): number {
@@ -100,6 +106,7 @@ export class MemoryBudget {
 
   #add(account: Account, bytes: number): () => void {
     this.#taken[account] += bytes;
+    this.#everTaken += bytes;
     let open = true;
     return () => {
       if (!open) return;

@@ -110,8 +110,8 @@ function figureOf(
 ): Figure {
   const unknown = { value, low: NaN, high: NaN };
   if (Number.isNaN(value) || without.filter(Number.isFinite).length < 2) return unknown;
-  // a jackknife of squares is itself uncertain: half the degrees, by the coverage measured
-  const known = scale === 'squared' ? Math.max(1, degrees / 2) : degrees;
+  // a jackknife of what is skewed is itself uncertain: half the degrees, by the coverage measured
+  const known = scale === 'squared' || scale === 'positive' ? Math.max(1, degrees / 2) : degrees;
   const half = ({ variance }: Jackknife): number =>
     studentQuantile(1 - ALPHA / 2, known) * Math.sqrt(inflation * variance);
   // a loss of exactly 0 has no logarithm
