@@ -25,7 +25,9 @@ const KINDS: Readonly<Partial<Record<Code, FaultKind>>> = {
  * cancelled (1000 at once, then 33 a second), and with it every other call there. Scoring changes nothing on the server, so
  * they are tried again on a new connection.
  */
-const CONNECTION_CLOSED = /Session closed with error code|^Stream refused by server|NGHTTP2_REFUSED_STREAM/;
+/** A proxy that loses its server in the middle of an answer resets the call (code 2, INTERNAL_ERROR); our server never does. */
+const CONNECTION_CLOSED =
+  /Session closed with error code|^Stream refused by server|NGHTTP2_REFUSED_STREAM|^Received RST_STREAM with code 2 /;
 /**
  * A server on Node refuses a call beyond the bound of its connection by resetting it, unread. On Node 26 a client meets that
  * when it fills the bound and its calls end early, since the server counts a call a moment longer.
