@@ -23,9 +23,9 @@ const KINDS: Readonly<Partial<Record<Code, FaultKind>>> = {
 /**
  * How grpc-js tells of calls that went down with their connection. A server's HTTP/2 closes one on which too many calls are
  * cancelled (1000 at once, then 33 a second), and with it every other call there. Scoring changes nothing on the server, so
- * they are tried again on a new connection.
+ * they are tried again on a new connection. So is one that a proxy resets because its server is gone (code 2,
+ * INTERNAL_ERROR): our server never does that.
  */
-/** A proxy that loses its server in the middle of an answer resets the call (code 2, INTERNAL_ERROR); our server never does. */
 const CONNECTION_CLOSED =
   /Session closed with error code|^Stream refused by server|NGHTTP2_REFUSED_STREAM|^Received RST_STREAM with code 2 /;
 /**
