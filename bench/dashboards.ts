@@ -140,7 +140,7 @@ async function photograph(html: string, png: string, height: number): Promise<vo
   ];
   try {
     execFileSync('chromium', [...flags, `--screenshot=${png}`, pathToFileURL(html).href], { stdio: 'pipe' });
-    console.log(png);
+    process.stdout.write(`${png}\n`);
   } finally {
     await rm(profile, { recursive: true, force: true });
   }

@@ -96,7 +96,8 @@ function termOf(kind: LossKind, tau: number, count: number): LossTerm {
   }
 }
 
-function contextFeeds(tokens: TokenBatch, card: ModelCard, pairs: number): Record<string, OrtTensor> {
+/** `hidden` and, where there is attention, `pad_mask`, as inputs of a graph. */
+export function contextFeeds(tokens: TokenBatch, card: ModelCard, pairs: number): Record<string, OrtTensor> {
   const cross = card.architecture === 'cross_attention';
   const dims = cross ? [pairs, tokens.tokens, card.state_dim] : [pairs, card.state_dim];
   const hidden =

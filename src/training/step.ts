@@ -7,15 +7,15 @@ import { Tensor as OrtTensor } from '../engine/onnx-runtime.js';
 import { BatchEnergies } from '../energy/batch-energies.js';
 import { weightedLoss, type LossTerm } from '../energy/loss-terms.js';
 import type { TokenBatch } from '../energy/token-batch.js';
-import { TOKEN_ELEMENT } from '../energy/tokens.js';
 import { AWAKE_US, float32, type Program, type Runtime } from '../engine/runtime.js';
 import { Fault, invalid } from '../errors.js';
 import { gradientsOf } from '../graph/differentiate/gradients.js';
 import { Graph } from '../graph/graph.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
+import { contextFeeds } from '../offline/gradients.js';
 import type { Random } from '../random.js';
-import { floats32, words16 } from '../tensor/tensor.js';
+import { floats32 } from '../tensor/tensor.js';
 import type { ParameterValues } from './adamw.js';
 
 /** B contexts, their chunks, and what the losses set against them. */
@@ -233,20 +233,6 @@ function vanishingParts(card: ModelCard, kinds: readonly LossTerm['kind'][]): Pa
     parts.push({ name: `${head}.layer_norm2.bias`, start: 0, end: card.hidden });
   }
   return parts;
-}
-
-/** `hidden` and, where there is attention, `pad_mask`. */
-export function contextFeeds(tokens: TokenBatch, card: ModelCard, pairs: number): Record<string, OrtTensor> {
-  const { architecture, state_dim } = card;
-  const cross = architecture === 'cross_attention';
-  const dims = cross ? [pairs, tokens.tokens, state_dim] : [pairs, state_dim];
-  const hidden =
-    tokens.dtype === 'float32'
-      ? float32(floats32(tokens.bytes), dims)
-      : new OrtTensor(TOKEN_ELEMENT[tokens.dtype], words16(tokens.bytes), dims);
-  return cross
-    ? { hidden, pad_mask: new OrtTensor('bool', tokens.padMask, [pairs, tokens.tokens]) }
-    : { hidden };
 }
 
 /** 0 with the given chance, else 1 / (1 - chance): the mean stays. */

@@ -8,12 +8,12 @@ import { swapInfoNce } from '../energy/losses.js';
 import { AWAKE_US, float32, type Program, type Runtime } from '../engine/runtime.js';
 import { Graph } from '../graph/graph.js';
 import type { ModelCard } from '../model/card.js';
+import { contextFeeds } from '../offline/gradients.js';
 import type { TokenDType } from '../model/context.js';
 import { rank } from '../model/energy.js';
 import type { CalibrationData } from '../calibration/data/calibration-data.js';
 import type { ParameterValues } from './adamw.js';
 import { isDecisive, type BatchSource } from './batches.js';
-import { contextFeeds } from './step.js';
 
 export interface Validation {
   readonly infonce: number;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Iterator
 
 import numpy as np
 import pytest
@@ -21,17 +20,6 @@ from action_energy import (
 from action_energy.action_checks import UnitsWatch
 from action_energy.testing import AsyncFakeServer, FakeServer
 from action_energy.testing.fake import default_energy
-
-
-@pytest.fixture
-def fake() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-def client(fake: FakeServer) -> Iterator[EnergyClient]:
-    with EnergyClient(transport=fake, deadline=5.0) as client:
-        yield client
 
 
 @pytest.fixture

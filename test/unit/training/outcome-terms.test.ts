@@ -8,7 +8,7 @@ import { float32, Runtime } from '../../../src/engine/runtime.js';
 import { Graph } from '../../../src/graph/graph.js';
 import { toFloat32 } from '../../../src/tensor/tensor.js';
 import { pairWeights, targetWeights } from '../../../src/training/batches.js';
-import { contextFeeds } from '../../../src/training/step.js';
+import { contextFeeds } from '../../../src/offline/gradients.js';
 import { spearman } from '../../../src/training/validation.js';
 import { randomWeights, smallCard } from '../../support/bundles.js';
 import { context, randomValues } from '../../support/engine.js';
