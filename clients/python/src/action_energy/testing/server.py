@@ -16,6 +16,9 @@ from action_energy.client import EnergyClient
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 NODE_MAJOR = 20
+# With its file handles left as they are (none is inheritable, PEP 446) Python starts a program by posix_spawn, which does not run
+# the fork handlers of a gRPC that is in use: in a forked copy of a busy one the program may end before it begins.
+CLOSE_FDS = False
 
 
 class ServerNotFound(RuntimeError):
@@ -107,6 +110,7 @@ def start_server(
     absent: see `server_command`. Errors: `ServerNotFound`; `RuntimeError` with the log of a server that does not start.
     """
     line = [*(command or server_command()), "serve", "--address", "127.0.0.1:0", "--metrics-address", "none"]
+    models = models or _bundled_models(line)
     if models is not None:
         line += ["--models", str(models)]
     return _spawn([*line, *flags], {**os.environ, **(env or {})}).wait()
@@ -120,15 +124,15 @@ def _spawn(command: Sequence[str], env: Mapping[str, str]) -> ServerProcess:
         stderr=subprocess.STDOUT,
         text=True,
         env=dict(env),
-        cwd=_folder_of(command),
+        close_fds=CLOSE_FDS,
     )
     return ServerProcess(process, command, env)
 
 
-def _folder_of(command: Sequence[str]) -> Optional[str]:
-    """The checkout of a built server, whose bundled model is found beside it."""
-    main = Path(command[1]) if len(command) > 1 else None
-    return str(main.parents[3]) if main is not None and main.parts[-4:-1] == ("dist", "src", "cli") else None
+def _bundled_models(command: Sequence[str]) -> Optional[str]:
+    """The models of the checkout or package whose server `command` runs."""
+    main = Path(command[1])
+    return str(main.parents[3] / "models") if main.parts[-4:-1] == ("dist", "src", "cli") else None
 
 
 def server_command() -> List[str]:
@@ -159,10 +163,11 @@ def _node() -> str:
         raise ServerNotFound(
             f"Node is not on the PATH. action-energy needs Node {NODE_MAJOR} or later: https://nodejs.org"
         )
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    version = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, check=False, close_fds=CLOSE_FDS
+    ).stdout.strip()
     match = re.fullmatch(r"v(\d+)\..*", version)
-    if match is None or int(match.group(1)) < NODE_MAJOR:
-        raise ServerNotFound(
-            f"{node} is version {version or 'unknown'}. action-energy needs Node {NODE_MAJOR} or later"
-        )
+    # one that says no version shows what is wrong with it when the server is started
+    if match is not None and int(match.group(1)) < NODE_MAJOR:
+        raise ServerNotFound(f"{node} is version {version}. action-energy needs Node {NODE_MAJOR} or later")
     return node
