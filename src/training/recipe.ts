@@ -110,8 +110,10 @@ export function checkLosses(losses: readonly WeightedLossKind[], force: boolean)
   }
 }
 
+type RateRecipe = Pick<Recipe, 'learningRate' | 'schedule' | 'rampUpdates'>;
+
 /** Of update number `update`, counted from 0, of `updates` in all. */
-export function learningRateAt(recipe: Recipe, update: number, updates: number): number {
+export function learningRateAt(recipe: RateRecipe, update: number, updates: number): number {
   const { learningRate, schedule, rampUpdates } = recipe;
   if (update < rampUpdates) return (learningRate * (update + 1)) / rampUpdates;
   if (schedule === 'constant' || updates === Infinity) return learningRate;

@@ -4,18 +4,17 @@
  */
 import type { CalibrationData } from '../calibration/data/calibration-data.js';
 import { splitRows } from '../calibration/data/split.js';
-import { ALIGNMENT_SIGMAS, type LossTerm } from '../energy/loss-terms.js';
 import type { Runtime } from '../engine/runtime.js';
 import { Fault, invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Weights } from '../model/weights.js';
 import { seededRandom, shuffle } from '../random.js';
-import { toFloat32 } from '../tensor/tensor.js';
-import { ADAMW, adamwUpdate, clipFactor, freshState, globalNorm, type ParameterValues } from './adamw.js';
+import { freshState, type ParameterValues } from './adamw.js';
 import { batchSource, isDecisive, type BatchSource } from './batches.js';
-import { learningRateAt, type Recipe, type TrainedLoss } from './recipe.js';
+import { Learner, parametersOf, shapesOf, type StepReport } from './learner.js';
+import type { Recipe } from './recipe.js';
 import { fingerprint, loadState, saveState, type RunState } from './state.js';
-import { TrainingStep, type StepResult } from './step.js';
+import { checkLossData, lossTerms } from './trained-losses.js';
 import { Validator, valueOfModel, type Validation } from './validation.js';
 
 export interface TrainOptions {
@@ -39,12 +38,13 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface UpdateReport extends Omit<StepResult, 'gradients'> {
+/** `loss` and its companions are those of the update's last step. */
+export interface UpdateReport extends Omit<StepReport, 'step' | 'update'> {
   readonly update: number;
   /** Updates in all, at most. */
   readonly updates: number;
   readonly epoch: number;
-  /** Before clipping; NaN in a step that made no update. */
+  /** Before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
 }
@@ -70,7 +70,8 @@ class TrainingRun {
   private constructor(
     private readonly options: TrainOptions,
     private readonly source: BatchSource,
-    private readonly step: TrainingStep,
+    private readonly learner: Learner,
+    private readonly updates: number,
     private readonly validator: Validator | undefined,
     private readonly state: RunState,
     private readonly shapes: ReadonlyMap<string, readonly number[]>,
@@ -82,11 +83,11 @@ class TrainingRun {
   static async open(options: TrainOptions): Promise<TrainingRun> {
     const { runtime, card, weights, data, recipe, directory, resume } = options;
     const kinds = recipe.losses.map(({ kind }) => kind);
-    checkData(data, kinds);
+    checkLossData(data, kinds);
     const source = await batchSource(data, card, kinds, recipe.seed, recipe.negatives);
     const rows = splitForTraining(data, recipe);
     const start = parametersOf(weights);
-    const shapes = new Map([...weights].map(([name, { shape }]) => [name, shape]));
+    const shapes = shapesOf(weights);
     const mark = fingerprint([
       recipe,
       card,
@@ -100,27 +101,24 @@ class TrainingRun {
       optimiser: freshState(start),
       best: new Map([...start].map(([name, values]) => [name, values.slice()])),
     };
-    const terms = recipe.losses.map(({ kind, weight }) => ({
-      term: termOf(kind, recipe, data, source),
-      weight,
-    }));
-    const shape = { pairs: recipe.batch, steps: data.steps, dropout: recipe.dropout };
-    const step = new TrainingStep(runtime, card, terms, shape, state.parameters, shapes);
+    const perEpoch = Math.floor(rows.fit.length / recipe.batch / recipe.accumulate);
+    const updates = Math.min(recipe.mostUpdates, perEpoch * recipe.epochs);
+    const terms = lossTerms(recipe, data, source.negatives);
+    const { steps } = data;
+    const learner = new Learner({ runtime, card, terms, recipe, steps, shapes, state, updates });
     const batches = await validationBatches(source, rows.heldOut, recipe.batch);
     const validator =
       batches.length > 0
         ? new Validator(runtime, card, data, source, batches, state.parameters, shapes, recipe.tau)
         : undefined;
     const decisive = await countDecisive(data);
-    return new TrainingRun(options, source, step, validator, state, shapes, mark, rows, decisive);
+    // prettier-ignore
+    return new TrainingRun(options, source, learner, updates, validator, state, shapes, mark, rows, decisive);
   }
 
   async go(): Promise<Trained> {
     const { recipe, signal } = this.options;
     const { progress } = this.state;
-    const perEpoch = Math.floor(this.rows.fit.length / recipe.batch / recipe.accumulate);
-    const updates = Math.min(recipe.mostUpdates, perEpoch * recipe.epochs);
-    const gathered = recipe.accumulate > 1 ? freshState(this.state.parameters).first : undefined;
     this.options.onStart?.(this.state.optimiser.updates);
     let stopped = this.end();
     for (; progress.epoch < recipe.epochs && stopped === undefined; progress.epoch++, progress.batch = 0) {
@@ -128,13 +126,10 @@ class TrainingRun {
       for await (const rows of this.source.epoch(this.rows.fit, progress.epoch, recipe.batch)) {
         if (place++ < progress.batch) continue; // taken before the run was interrupted
         const batch = await this.source.read(rows, progress.epoch);
-        const result = await this.step.run(batch, seededRandom(recipe.seed, `dropout ${progress.step}`));
-        const gradients = gathered ? gather(gathered, result.gradients, recipe.accumulate) : result.gradients;
-        progress.step++;
+        const { update, ...figures } = await this.learner.learn(batch);
         progress.batch++;
-        if (progress.step % recipe.accumulate !== 0) continue;
-        this.update(result, gradients, updates);
-        if (gathered) for (const values of gathered.values()) values.fill(0);
+        if (update === undefined) continue;
+        this.tell(figures, update);
         stopped = await this.afterUpdate();
         if (stopped !== undefined) break;
         if (signal?.aborted) {
@@ -166,31 +161,13 @@ class TrainingRun {
     };
   }
 
-  private update(result: StepResult, gradients: ParameterValues, updates: number): void {
-    const { recipe, onUpdate } = this.options;
-    const { progress, optimiser, parameters } = this.state;
-    const rate = learningRateAt(recipe, optimiser.updates, updates);
-    const norm = globalNorm(gradients);
-    const warm = progress.step <= recipe.energyWarmSteps;
-    if (!warm) {
-      const { weightDecay } = recipe;
-      adamwUpdate(parameters, gradients, optimiser, rate, clipFactor(norm, recipe.clip), {
-        ...ADAMW,
-        weightDecay,
-      });
-    }
-    const { loss, positiveEnergy, negativeEnergy, accuracy } = result;
-    onUpdate?.({
-      update: optimiser.updates,
-      updates,
-      epoch: progress.epoch,
-      loss,
-      positiveEnergy,
-      negativeEnergy,
-      accuracy,
-      gradientNorm: norm,
-      learningRate: warm ? 0 : rate,
-    });
+  private tell(
+    { loss, positiveEnergy, negativeEnergy, accuracy }: Omit<StepReport, 'update'>,
+    { number, gradientNorm, learningRate }: NonNullable<StepReport['update']>,
+  ): void {
+    const figures = { loss, positiveEnergy, negativeEnergy, accuracy, gradientNorm, learningRate };
+    const { epoch } = this.state.progress;
+    this.options.onUpdate?.({ ...figures, update: number, updates: this.updates, epoch });
   }
 
   private async afterUpdate(): Promise<Trained['stopped'] | undefined> {
@@ -228,54 +205,8 @@ class TrainingRun {
   }
 }
 
-function parametersOf(weights: Weights): ParameterValues {
-  return new Map([...weights].map(([name, tensor]) => [name, toFloat32(name, tensor).slice()]));
-}
-
 function sumOf(values: Float32Array): number {
   return values.reduce((sum, value, i) => sum + value * (1 + (i % 97)), 0);
-}
-
-/** `gathered += gradients / count`. */
-function gather(gathered: ParameterValues, gradients: ParameterValues, count: number): ParameterValues {
-  for (const [name, values] of gathered) {
-    const gradient = gradients.get(name)!;
-    for (let i = 0; i < values.length; i++) values[i]! += gradient[i]! / count;
-  }
-  return gathered;
-}
-
-function termOf(kind: TrainedLoss, { tau }: Recipe, data: CalibrationData, source: BatchSource): LossTerm {
-  switch (kind) {
-    case 'swap':
-    case 'outcome':
-      return { kind, tau };
-    case 'explicit':
-      return { kind, tau, negatives: source.negatives };
-    case 'hinge':
-      return { kind, negatives: source.negatives };
-    case 'margin':
-      return { kind };
-    case 'alignment':
-      return { kind, noises: ALIGNMENT_SIGMAS.length };
-    case 'rank':
-    case 'listwise':
-      return { kind, tau, candidates: data.candidates };
-  }
-}
-
-function checkData(data: CalibrationData, kinds: readonly TrainedLoss[]): void {
-  const ranked = kinds.find((kind) => kind === 'rank' || kind === 'listwise');
-  if (ranked !== undefined && !data.hasCost) {
-    throw invalid('candidate_cost', `the data have none, and ${ranked} is over what candidates cost`, {
-      wanted: 'candidates [M, N, H, A] and candidate_cost [M, N]',
-    });
-  }
-  if (kinds.includes('outcome') && data.outcome === undefined) {
-    throw invalid('outcome', 'the data have none', {
-      wanted: 'outcome [M]: 1 after success, 0 after failure',
-    });
-  }
 }
 
 /** Whole episodes are held out (tasks or blocks where none are known), as many as make up the share. */
