@@ -19,6 +19,8 @@ const EXPERT_EVERY = 3;
 const EXAMPLE_ROWS = 200;
 /** Candidates that fail, and that succeed, in an example. */
 const FEWEST_TELLING = 3;
+/** Share of an example's tokens that its mask hides, at most: a mask that hides more than it shows is taken for an inverted one. */
+const MOST_HIDDEN = 0.5;
 
 /** Share of the decisions that are calibrated on: about one of each episode. */
 const KEPT = 1 / 6;
@@ -29,7 +31,10 @@ export async function calibrationFile(file: string, options: EpisodesOptions, ro
   await writeTensors(file, columns(recorded, [...CONTEXT_COLUMNS, 'negatives', ...CHOICE_COLUMNS]));
 }
 
-/** Moments of `EXAMPLES` episodes in which much hangs on the choice; the expert's chunk is among the candidates and succeeds. */
+/**
+ * Moments of `EXAMPLES` episodes in which much hangs on the choice; the expert's chunk is among the candidates and succeeds. They
+ * are drawn from a seed of their own, and nothing in them depends on a trained model.
+ */
 export async function exampleFile(file: string, seed: number): Promise<void> {
   const recording = { faults: FAULTS, seed, candidates: EXAMPLE_CANDIDATES - 1, propose: asSampled };
   const recorded = await recordMoments({ ...recording, rows: EXAMPLE_ROWS, helped: 0, share: 1 });
@@ -39,7 +44,9 @@ export async function exampleFile(file: string, seed: number): Promise<void> {
     const isNew = examples.every((other) => other.moment.episode !== moment.episode);
     const failing = cost.reduce((sum, value) => sum + value, 0);
     const isTelling = Math.min(failing, cost.length - failing) >= FEWEST_TELLING;
-    if (!isNew || !isTelling || examples.length === EXAMPLES) continue;
+    const hidden = moment.mask.reduce((sum, value) => sum + value, 0);
+    const isPlain = hidden <= MOST_HIDDEN * moment.mask.length;
+    if (!isNew || !isTelling || !isPlain || examples.length === EXAMPLES) continue;
     const place = EXPERT_EVERY * examples.length;
     const example = withExpert(row, place);
     if (example.cost[place] === 0) examples.push(example);

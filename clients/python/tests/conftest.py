@@ -24,15 +24,8 @@ pytest_plugins = ["action_energy.testing.plugin"]
 
 @pytest.fixture(scope="session")
 def example() -> Dict[str, Any]:
-    """4 contexts [24, 64] bfloat16 with masks, 16 candidates each; `actions` are the experts'.
-
-    One mask hides more than it shows, which the client takes for an inverted one: some of what it hides is shown here.
-    """
-    tensors = load_file(str(MODELS / "examples" / "tiny-reach.safetensors"))
-    for mask in tensors["pad_mask"]:
-        hidden = np.flatnonzero(mask)
-        mask[hidden[: max(0, 2 * hidden.size - mask.size)]] = False
-    return tensors
+    """4 contexts [24, 64] bfloat16 with masks, 16 candidates each; `actions` are the experts'."""
+    return load_file(str(MODELS / "examples" / "tiny-reach.safetensors"))
 
 
 @pytest.fixture(scope="session")
