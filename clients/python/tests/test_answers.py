@@ -63,7 +63,7 @@ def test_a_late_answer_does_not_replace_a_newer_one(request_: ScoreRequest) -> N
 
 
 def test_errors_and_lost_contexts(request_: ScoreRequest) -> None:
-    answers, handle = Answers(), ContextHandle(CONTEXT, "", 0)
+    answers, handle = Answers(), ContextHandle(CONTEXT, "", 0, "key")
     first = ask(answers, request_, handle=handle)
     written(answers)
     answers.settle(scored(first, "abc"))

@@ -36,9 +36,10 @@ class AsyncEnergyClient:
         deadline: Optional[float] = 1.0,
         unchecked: Collection[str] = (),
         insecure_token: bool = False,
+        affinity: Optional[str] = None,
         transport: Optional[AsyncTransport] = None,
     ) -> None:
-        self._operations = Operations(model, deadline, unchecked)
+        self._operations = Operations(model, deadline, unchecked, affinity)
         self._transport = transport or AsyncGrpcTransport(Target(address, tls, token, insecure_token))
 
     async def rank(

@@ -29,6 +29,7 @@ class AsyncScoreStream:
         self._transport = transport
         self._model = model
         self._answers = Answers()
+        self._affinity = operations.keys.new()
         self._closed = False
         self._cancel: Callable[[], None] = lambda: None
 
@@ -105,7 +106,9 @@ class AsyncScoreStream:
                 await self._changed.wait_for(lambda: self._closed or self._answers.unsent)
             generation = asyncio.Event()
             try:
-                answers, self._cancel = self._transport.stream(SCORE_STREAM, self._requests(generation))
+                answers, self._cancel = self._transport.stream(
+                    SCORE_STREAM, self._requests(generation), self._affinity
+                )
                 async for message in answers:
                     async with self._changed:
                         self._answers.settle(message)

@@ -30,7 +30,8 @@ class EnergyClient:
     `address`: HOST:PORT or unix:PATH. `tls`: absent, none. `token`: a bearer token, or a function that gives the one in
     force (called for every request). `model`: name, empty for the server's default. `deadline`: seconds of a call, all
     attempts together; also the deadline of its place in the server's queue. `unchecked`: names of checks to leave out
-    (`mask`, `hidden`, `actions`; see `action_energy.checks`). `transport`: another way to a server, e.g.
+    (`mask`, `hidden`, `actions`; see `action_energy.checks`). `affinity`: key of this robot, where a proxy stands before several
+    servers and outcomes of whole episodes are reported (`action_energy.affinity`). `transport`: another way to a server, e.g.
     `action_energy.testing.FakeServer()`.
 
     Every call may raise an `EnergyError`; only `select` gives the baseline back instead. Only arguments that are wrong
@@ -47,9 +48,10 @@ class EnergyClient:
         deadline: Optional[float] = 1.0,
         unchecked: Collection[str] = (),
         insecure_token: bool = False,
+        affinity: Optional[str] = None,
         transport: Optional[Transport] = None,
     ) -> None:
-        self._operations = Operations(model, deadline, unchecked)
+        self._operations = Operations(model, deadline, unchecked, affinity)
         self._transport = transport or GrpcTransport(Target(address, tls, token, insecure_token))
 
     def rank(

@@ -30,7 +30,7 @@ def drive(plan: Plan[T], transport: Transport) -> T:
 
 def _take(step: Union[Call, Pause], transport: Transport) -> Optional[bytes]:
     if isinstance(step, Call):
-        return transport.call(step.path, step.payload, step.timeout)
+        return transport.call(step.path, step.payload, step.timeout, step.affinity)
     time.sleep(step.seconds)
     return None
 
@@ -43,7 +43,7 @@ async def drive_async(plan: Plan[T], transport: AsyncTransport) -> T:
             try:
                 answer: Optional[bytes] = None
                 if isinstance(step, Call):
-                    answer = await transport.call(step.path, step.payload, step.timeout)
+                    answer = await transport.call(step.path, step.payload, step.timeout, step.affinity)
                 else:
                     await asyncio.sleep(step.seconds)
             except Exception as error:  # the plan decides, of unexpected errors too

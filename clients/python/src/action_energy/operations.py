@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from action_energy import results
 from action_energy._proto import energy_pb2, selection_pb2
+from action_energy.affinity import AffinityKeys
 from action_energy.arrays import ArrayLike
 from action_energy.checks import check_choice, check_index, check_unchecked
 from action_energy.contexts import ContextHandle, ContextLike, Sender
@@ -50,9 +51,16 @@ _COMPLAIN_EVERY = 10.0
 
 
 class Operations:
-    """Plans of one client. `model`: default name, empty for the server's; `deadline`: default seconds of a call."""
+    """Plans of one client. `model`: default name, empty for the server's; `deadline`: default seconds of a call; `affinity`:
+    the robot's key."""
 
-    def __init__(self, model: str, deadline: Optional[float], unchecked: Collection[str]) -> None:
+    def __init__(
+        self,
+        model: str,
+        deadline: Optional[float],
+        unchecked: Collection[str],
+        affinity: Optional[str] = None,
+    ) -> None:
         check_unchecked(unchecked)
         if deadline is not None and not deadline > 0:
             raise InvalidInput(
@@ -61,6 +69,7 @@ class Operations:
         self.model_name = model
         self.deadline = deadline
         self.unchecked = tuple(unchecked)
+        self.keys = AffinityKeys(affinity)
         self.retries = Retries()
         self.models_known = KnownModels(self.retries)
         self._sender = Sender(self.retries, self.models_known, self.unchecked)
@@ -110,6 +119,7 @@ class Operations:
             name,
             energy_pb2.ScoreActionsResponse.FromString,
             until,
+            hidden.affinity if isinstance(hidden, ContextHandle) else self.keys.own,
         )
         return results.ranking(answer)
 
@@ -143,6 +153,7 @@ class Operations:
         try:
             until = self.until(deadline)
             name = hidden.model if isinstance(hidden, ContextHandle) else self.name_of(model)
+            affinity = hidden.affinity if isinstance(hidden, ContextHandle) else self.keys.new()
             info = yield from self.models_known.known(name, until)
             candidates_input(given.values, info, self.unchecked)
             self._watch_units(given, info)
@@ -166,8 +177,9 @@ class Operations:
                 name,
                 selection_pb2.SelectActionResponse.FromString,
                 until,
+                affinity,
             )
-            return results.selection(answer, given.values)
+            return results.selection(answer, given.values, affinity)
         except EnergyError as error:
             return self._baseline(given, baseline, rule, error)
         except Exception as cause:  # a fault of ours must not stop a robot either
@@ -262,6 +274,7 @@ class Operations:
             message.SerializeToString(),
             self.until(deadline),
             resend=False,  # a second report of the same outcome is an error
+            affinity=self.keys.own if isinstance(decision, str) else decision.affinity,
         )
         return results.outcome_report(selection_pb2.ReportOutcomeResponse.FromString(answer))
 
@@ -279,7 +292,8 @@ class Operations:
         """Checks it; it is sent with its first use."""
         name = self.name_of(model)
         info = yield from self.models_known.known(name, self.until(deadline))
-        return ContextHandle(context_input(hidden, mask, info, self.unchecked), name, round(lease * 1000))
+        given = context_input(hidden, mask, info, self.unchecked)
+        return ContextHandle(given, name, round(lease * 1000), self.keys.new())
 
     def drop_context(self, handle: ContextHandle, deadline: Optional[float]) -> Plan[None]:
         """One that is gone already is no error."""
@@ -289,7 +303,11 @@ class Operations:
         message = energy_pb2.DropContextRequest(model=handle.model, context_id=context_id)
         try:
             yield from retried(
-                self.retries, _ENERGY + "DropContext", message.SerializeToString(), self.until(deadline)
+                self.retries,
+                _ENERGY + "DropContext",
+                message.SerializeToString(),
+                self.until(deadline),
+                affinity=handle.affinity,
             )
         except NotFound:
             pass

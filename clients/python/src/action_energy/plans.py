@@ -23,6 +23,8 @@ class Call:
     path: str
     payload: bytes
     timeout: Optional[float]
+    affinity: Optional[str] = None
+    """See `action_energy.affinity`."""
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,18 @@ class Retries:
 
 
 def retried(
-    retries: Retries, path: str, payload: bytes, deadline: Deadline, *, resend: bool = True
+    retries: Retries,
+    path: str,
+    payload: bytes,
+    deadline: Deadline,
+    *,
+    resend: bool = True,
+    affinity: Optional[str] = None,
 ) -> Plan[bytes]:
     attempt = 1
     while True:
         try:
-            answer: bytes = yield Call(path, payload, deadline.check())
+            answer: bytes = yield Call(path, payload, deadline.check(), affinity)
         except EnergyError as error:
             seconds = retries.wait(error, attempt, deadline.remaining(), resend)
             if seconds is None:

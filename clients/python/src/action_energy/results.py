@@ -99,6 +99,8 @@ class Selection:
     gate: Optional[Gate] = None
     request_id: str = ""
     """For `report_outcome`; empty when the server did not answer."""
+    affinity: Optional[str] = None
+    """Key under which the server that knows the decision is reached; see `action_energy.affinity`."""
     model: Optional[AnsweredBy] = None
     timings: Optional[Timings] = None
     error: Optional[EnergyError] = None
@@ -194,7 +196,9 @@ def ranking(message: energy_pb2.ScoreActionsResponse) -> Ranking:
     )
 
 
-def selection(message: selection_pb2.SelectActionResponse, candidates: npt.NDArray[Any]) -> Selection:
+def selection(
+    message: selection_pb2.SelectActionResponse, candidates: npt.NDArray[Any], affinity: str
+) -> Selection:
     """`candidates` [N, H, A] as the caller gave them, so that a candidate comes back with his own numbers."""
     response = selection_pb2.SelectActionResponse
     origin = response.Origin.Name(message.origin).lower()
@@ -213,6 +217,7 @@ def selection(message: selection_pb2.SelectActionResponse, candidates: npt.NDArr
         modes=None if consensus is None else consensus.modes,
         gate=_gate(message),
         request_id=message.request_id,
+        affinity=affinity,
         model=answered_by(message.model),
         timings=timings(message.timings),
     )

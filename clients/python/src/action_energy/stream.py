@@ -32,6 +32,7 @@ class ScoreStream:
         self._transport = transport
         self._model = model
         self._answers = Answers()
+        self._affinity = operations.keys.new()
         self._changed = threading.Condition()
         self._closed = False
         self._cancel: Callable[[], None] = lambda: None
@@ -119,7 +120,9 @@ class ScoreStream:
         while not self._wait_for_work():
             generation = threading.Event()
             try:
-                answers, self._cancel = self._transport.stream(SCORE_STREAM, self._requests(generation))
+                answers, self._cancel = self._transport.stream(
+                    SCORE_STREAM, self._requests(generation), self._affinity
+                )
                 for message in answers:
                     with self._changed:
                         self._answers.settle(message)

@@ -10,6 +10,7 @@ from typing import Callable, Optional, Tuple, Union
 
 import grpc
 
+from action_energy.affinity import AFFINITY_HEADER
 from action_energy.errors import InvalidInput
 
 Token = Union[str, Callable[[], str]]
@@ -76,10 +77,12 @@ class Target:
         except ValueError:
             return False
 
-    def metadata(self) -> Metadata:
+    def metadata(self, affinity: Optional[str] = None) -> Metadata:
+        """Headers of one call."""
+        key: Metadata = () if affinity is None else ((AFFINITY_HEADER, affinity),)
         if self.token is None:
-            return ()
+            return key
         token = self.token if isinstance(self.token, str) else self.token()
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise InvalidInput("not a token", field="token", wanted="printable characters without spaces")
-        return (("authorization", f"Bearer {token}"),)
+        return (*key, ("authorization", f"Bearer {token}"))

@@ -43,20 +43,26 @@ CHANNEL_OPTIONS: List[Tuple[str, int]] = [
 class Transport(Protocol):
     """What a blocking client needs; `testing.FakeServer` is another."""
 
-    def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes:
-        """Errors: `EnergyError`."""
+    def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes:
+        """`affinity`: see `action_energy.affinity`. Errors: `EnergyError`."""
 
-    def stream(self, path: str, requests: Iterator[bytes]) -> Tuple[Iterator[bytes], Callable[[], None]]:
+    def stream(
+        self, path: str, requests: Iterator[bytes], affinity: Optional[str] = None
+    ) -> Tuple[Iterator[bytes], Callable[[], None]]:
         """Answers as they come, and what ends the stream at once. Errors of the iterator: `EnergyError`."""
 
     def close(self) -> None: ...
 
 
 class AsyncTransport(Protocol):
-    async def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes: ...
+    async def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes: ...
 
     def stream(
-        self, path: str, requests: AsyncIterator[bytes]
+        self, path: str, requests: AsyncIterator[bytes], affinity: Optional[str] = None
     ) -> Tuple[AsyncIterator[bytes], Callable[[], None]]: ...
 
     async def close(self) -> None: ...
@@ -81,21 +87,25 @@ class GrpcTransport:
                 self._methods, self._process = {}, os.getpid()
             return self._channel
 
-    def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes:
+    def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes:
         channel = self._open()
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = channel.unary_unary(path)
         try:
-            answer: bytes = method(payload, timeout=timeout, metadata=self._target.metadata())
+            answer: bytes = method(payload, timeout=timeout, metadata=self._target.metadata(affinity))
         except grpc.RpcError as error:
             raise error_of_rpc(error, self._target.address) from error
         except ValueError as error:  # grpc's word for a channel that was closed meanwhile
             raise Unavailable("the client is closed") from error
         return answer
 
-    def stream(self, path: str, requests: Iterator[bytes]) -> Tuple[Iterator[bytes], Callable[[], None]]:
-        call = self._open().stream_stream(path)(requests, metadata=self._target.metadata())
+    def stream(
+        self, path: str, requests: Iterator[bytes], affinity: Optional[str] = None
+    ) -> Tuple[Iterator[bytes], Callable[[], None]]:
+        call = self._open().stream_stream(path)(requests, metadata=self._target.metadata(affinity))
 
         def answers() -> Iterator[bytes]:
             try:
@@ -124,12 +134,14 @@ class AsyncGrpcTransport:
             self._channel = _channel(grpc.aio, self._target)
         return self._channel
 
-    async def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes:
+    async def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes:
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = self._open().unary_unary(path)
         try:
-            answer: bytes = await method(payload, timeout=timeout, metadata=self._target.metadata())
+            answer: bytes = await method(payload, timeout=timeout, metadata=self._target.metadata(affinity))
         except grpc.RpcError as error:
             raise error_of_rpc(error, self._target.address) from error
         except grpc.aio.UsageError as error:
@@ -137,9 +149,9 @@ class AsyncGrpcTransport:
         return answer
 
     def stream(
-        self, path: str, requests: AsyncIterator[bytes]
+        self, path: str, requests: AsyncIterator[bytes], affinity: Optional[str] = None
     ) -> Tuple[AsyncIterator[bytes], Callable[[], None]]:
-        call = self._open().stream_stream(path)(requests, metadata=self._target.metadata())
+        call = self._open().stream_stream(path)(requests, metadata=self._target.metadata(affinity))
 
         async def answers() -> AsyncIterator[bytes]:
             try:

@@ -91,7 +91,9 @@ class FakeServer:
 
     # --- Transport
 
-    def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes:
+    def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes:
         with self._lock:
             if self._failures:
                 raise self._failures.popleft()
@@ -106,7 +108,9 @@ class FakeServer:
             answer: bytes = handler(message).SerializeToString()
             return answer
 
-    def stream(self, path: str, requests: Iterator[bytes]) -> Tuple[Iterator[bytes], Callable[[], None]]:
+    def stream(
+        self, path: str, requests: Iterator[bytes], affinity: Optional[str] = None
+    ) -> Tuple[Iterator[bytes], Callable[[], None]]:
         ended = threading.Event()
 
         def answers() -> Iterator[bytes]:
@@ -257,12 +261,14 @@ class AsyncFakeServer:
     def __init__(self, fake: Optional[FakeServer] = None) -> None:
         self.fake = fake or FakeServer()
 
-    async def call(self, path: str, payload: bytes, timeout: Optional[float]) -> bytes:
+    async def call(
+        self, path: str, payload: bytes, timeout: Optional[float], affinity: Optional[str] = None
+    ) -> bytes:
         await asyncio.sleep(0)
-        return self.fake.call(path, payload, timeout)
+        return self.fake.call(path, payload, timeout, affinity)
 
     def stream(
-        self, path: str, requests: AsyncIterator[bytes]
+        self, path: str, requests: AsyncIterator[bytes], affinity: Optional[str] = None
     ) -> Tuple[AsyncIterator[bytes], Callable[[], None]]:
         async def answers() -> AsyncIterator[bytes]:
             async for payload in requests:
