@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from action_energy.testing.server import CLOSE_FDS
+
 FOLDER = Path(__file__).resolve().parents[3] / "examples" / "closed_loop"
 
 
@@ -26,7 +28,8 @@ def test_all_of_it_runs(tmp_path: Path) -> None:
 
     folder = tmp_path / "loop"
     command = [sys.executable, "-W", "ignore", str(FOLDER / "run.py"), "--quick", "--output", str(folder)]
-    ended = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=False)
+    command += ["--workers", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, close_fds=CLOSE_FDS)
     assert ended.returncode == 0, ended.stderr
     results = json.loads((folder / "results.json").read_text())
     assert [arm["arm"] for arm in results["arms"]] == [arm.name for arm in trial.ARMS]

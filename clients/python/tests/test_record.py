@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from action_energy import InvalidInput
 from action_energy.record import Recorder
 from action_energy.shards import ShardWriter, visible_tokens
-from action_energy.testing.server import server_command
+from action_energy.testing.server import CLOSE_FDS, server_command
 
 S, D, H, A, N = 12, 64, 8, 7, 4
 
@@ -165,7 +165,7 @@ for episode in range(1, 1000):
 
 def test_a_crash_leaves_whole_episodes_only(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, close_fds=CLOSE_FDS
     )
     assert process.stdout is not None
     with process.stdout:
@@ -256,7 +256,7 @@ def test_calibrate_reads_the_folder_as_it_stands(models: Path, bundles: Path, tm
     files = sorted(str(path) for path in folder.iterdir())
     assert len(files) == len(np.unique(episodes))
     command = [*server_command(), "calibrate", str(bundles / "tiny-reach"), *files, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, close_fds=CLOSE_FDS)
     assert done.returncode == 0, done.stderr
     calibration = json.loads((bundles / "tiny-reach" / "calibration.json").read_text())
     assert calibration["data"]["rows"] == len(episodes)
@@ -286,7 +286,7 @@ def test_calibrate_reads_costs_of_candidates(models: Path, bundles: Path, tmp_pa
         writers[episode].write(visible_tokens(data["hidden"][i], data["pad_mask"][i]), columns)
     files = [str(writer.finish()) for writer in writers.values()]
     command = [*server_command(), "calibrate", str(bundles / "tiny-reach"), *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, close_fds=CLOSE_FDS)
     assert done.returncode == 0, done.stderr
     calibration = json.loads((bundles / "tiny-reach" / "calibration.json").read_text())
     assert calibration["data"]["rows"] == len(data["actions"])
