@@ -2,7 +2,7 @@
  * Planted verifiers: episodes of contexts whose candidates succeed or fail, and energies that tell success at a given AUROC.
  * Episodes differ in how hard they are and in how good the verifier is in them; contexts differ in hardness.
  */
-import { levelsOf, type CandidateTable } from '../src/calibration/choice/candidate-table.js';
+import { levelsOf, pickCosts, type CandidateTable } from '../src/calibration/choice/candidate-table.js';
 import { controlReport } from '../src/calibration/choice/control.js';
 import { applyGate, baselineCosts, fitGate, type FittedGate } from '../src/calibration/choice/gate.js';
 import { judge } from '../src/calibration/choice/verdict.js';
@@ -68,6 +68,8 @@ export function plantedTable(
       }
     }
   }
+  // there are no chunks: of candidates that could as well be each other, any consensus is one by lot
+  const byLot = pickCosts({ rows, width, cost }, new Float64Array(rows * width));
   return {
     rows,
     width,
@@ -81,7 +83,7 @@ export function plantedTable(
       (['readout', 'logit'] as const).flatMap((score) =>
         (['consensus', 'consensus_mean', 'energy_mean', 'consensus_of_best'] as const).map((rule) => [
           `${score}/${rule}` as const,
-          new Float64Array(rows * levelsOf(width).length).fill(NaN),
+          byLot,
         ]),
       ),
     ),

@@ -2,7 +2,7 @@
 import type { ActionBatch } from '../../model/actions.js';
 import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw, type Score } from '../../model/energy.js';
-import { actionTraits } from '../../selection/candidates.js';
+import { actionTraits, chunkOf } from '../../selection/candidates.js';
 import {
   applyRule,
   CONSENSUS_RULES,
@@ -26,6 +26,9 @@ export interface ChoiceRecorderOptions {
 const SCORES: readonly Score[] = ['readout', 'logit'];
 /** A rule with n of N candidates is applied to this many disjoint groups of n at most; their mean is kept. */
 const MOST_GROUPS = 4;
+
+/** Largest difference in action units of the file between a mean and a candidate that is that mean: rounding in float32. */
+const SAME = 1e-5;
 
 export class ChoiceRecorder {
   readonly #data: CalibrationData;
@@ -80,8 +83,7 @@ export class ChoiceRecorder {
       this.#scores[score].set(energiesFromRaw(raw, steps, { readout, pool, score }).energies, at * N);
     }
     if (density !== null) this.#logDensity!.set(logDensities(density, chunks, this.#clusters[at]), at * N);
-    // a mean's cost is known by its distance only, unless it is one of the candidates
-    this.#applyRules(at, { values: chunks, candidates: N, steps }, own, costs ? () => NaN : distance);
+    this.#applyRules(at, { values: chunks, candidates: N, steps }, own, costs ? undefined : distance);
   }
 
   table(): CandidateTable {
@@ -103,7 +105,7 @@ export class ChoiceRecorder {
     at: number,
     { values, candidates: N, steps }: ActionBatch,
     costs: Float64Array,
-    costOfMean: (chunk: Float32Array) => number,
+    distance: ((chunk: Float32Array) => number) | undefined,
   ): void {
     const size = values.length / N;
     const traits = actionTraits(this.#options.card);
@@ -117,7 +119,10 @@ export class ChoiceRecorder {
           const [score, rule] = name.split('/') as [Score, Rule];
           const energies = this.#scores[score].subarray(at * N + from, at * N + to);
           const choice = needsEnergies(rule) ? applyRule(rule, samples, energies) : applyRule(rule, samples);
-          const cost = choice.origin === 'candidate' ? costs[from + choice.index]! : costOfMean(choice.chunk);
+          const isCandidate =
+            choice.origin === 'candidate' || isSame(choice.chunk, chunkOf(batch, choice.index));
+          // given costs are those of the candidates; another chunk's is known by its distance alone
+          const cost = isCandidate ? costs[from + choice.index]! : (distance?.(choice.chunk) ?? NaN);
           kept[at * this.#levels.length + level]! += cost / groups;
         }
       }
@@ -133,4 +138,8 @@ export class ChoiceRecorder {
     }
     return Math.sqrt(squares / chunk.length);
   }
+}
+
+function isSame(a: Float32Array, b: Float32Array): boolean {
+  return a.every((value, i) => Math.abs(value - b[i]!) <= SAME * Math.max(1, Math.abs(value)));
 }

@@ -101,7 +101,7 @@ export function controlReport(table: CandidateTable, options: ControlOptions): C
   };
 }
 
-/** Cost of each rule's pick at each level, [n, levels]. */
+/** Cost of each rule's pick at each level, [n, levels]; without the rules whose cost is not known. */
 export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<ControlRule, Float64Array> {
   const { rows, width, cost } = table;
   const { better, tau, experts, gates } = options;
@@ -129,7 +129,8 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
   const corrected = scoresOf(table, 'corrected', better, tau);
   if (corrected !== undefined) costs.set('corrected', pickCosts(table, corrected));
   for (const rule of [...CONSENSUS_RULES, ...ENERGY_RULES.filter((name) => name !== 'energy')]) {
-    costs.set(rule, table.rules.get(`${better}/${rule}`)!);
+    const known = knownInAllRows(table.rules.get(`${better}/${rule}`)!, levels.length);
+    if (known !== undefined) costs.set(rule, known);
   }
   if (gates.corrected !== null && corrected !== undefined) {
     costs.set('gated_corrected', gatedCosts(table, corrected, gates.corrected, levels));
@@ -146,7 +147,8 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
     costs.set('gated', gatedCosts(table, table.scores[better], gate, levels));
     // with all candidates the gate says yes or no; with fewer, how often, which its rule is weighed by
     for (const rule of ENERGY_RULES.filter((name) => name !== 'energy')) {
-      const ruled = costs.get(rule)!;
+      const ruled = costs.get(rule);
+      if (ruled === undefined) continue;
       const most = levels.findLastIndex((n) => n <= gate.candidates);
       costs.set(
         `gated_${rule}`,
@@ -159,6 +161,17 @@ export function ruleCosts(table: CandidateTable, options: ControlOptions): Map<C
     }
   }
   return costs.set('oracle', pickCosts(table, cost));
+}
+
+/**
+ * An average has a cost where it is one of the candidates after all, which some rows are easier for than others: a mean over
+ * those alone could be compared with nothing. So a level that one row lacks is NaN in all; undefined where all N lack it.
+ */
+function knownInAllRows(costs: Float64Array, levels: number): Float64Array | undefined {
+  const lacking = new Set<number>();
+  costs.forEach((cost, i) => Number.isNaN(cost) && lacking.add(i % levels));
+  if (lacking.has(levels - 1)) return undefined;
+  return costs.map((cost, i) => (lacking.has(i % levels) ? NaN : cost));
 }
 
 /** Cost of what is executed behind a gate at each level, [n, levels]. */

@@ -44,7 +44,6 @@ const SERVED = [
   { rule: 'consensus_mean', name: 'consensus_mean', isCorrected: false },
 ] as const;
 const MODEL_FREE: readonly string[] = ['consensus', 'consensus_mean'];
-const AVERAGES: readonly string[] = ['energy_mean', 'consensus_mean'];
 
 /**
  * The rule of least cost among those that beat the policy's own chunk beyond their interval; null: none does. The corrected score
@@ -59,8 +58,6 @@ export function bestRule(
     report.curves.find(({ rule }) => rule === name)!.costs.at(-1)!.value ?? Infinity;
   const correcting = report.corrected_gain !== null && isAboveZero(report.corrected_gain);
   const [best] = SERVED.filter(({ rule }) => verdict !== 'must_not_choose' || MODEL_FREE.includes(rule))
-    // what an average would cost is known only in the rows where it is a candidate after all
-    .filter(({ rule }) => report.cost !== 'given' || !AVERAGES.includes(rule))
     .filter(({ isCorrected }) => correcting || !isCorrected)
     .flatMap((served) => {
       const gain = report.gains.find((each) => each.rule === served.name);

@@ -42,11 +42,6 @@ export function ruleName(rule: string): string {
   return RULE_NAMES[rule] ?? rule;
 }
 
-/** Curves of rules whose cost is known; an average's is not where costs are given. */
-function knownCurves({ curves }: ChoiceReport): ChoiceReport['curves'] {
-  return curves.filter(({ costs }) => costs.at(-1)!.value !== null);
-}
-
 /** What the costs are, in words. */
 export function costName({ cost }: ChoiceReport): string {
   return cost === 'given' ? 'cost in the data' : "distance to the expert's chunk";
@@ -65,7 +60,7 @@ export function controlTable(choice: ChoiceReport): Table {
       'over the consensus',
       'regret recovered',
     ],
-    rows: knownCurves(choice).map(({ rule, costs }) => {
+    rows: choice.curves.map(({ rule, costs }) => {
       const gain = choice.gains.find((each) => each.rule === rule);
       const cells = gain && [gain.over_random, gain.over_first, gain.over_consensus, gain.regret_recovered];
       return [ruleName(rule), costs.at(-1)!, ...(cells ?? ['', '', '', ''])];
@@ -80,7 +75,7 @@ export function curveTable(choice: ChoiceReport): Table {
     title: 'Cost by number of candidates',
     note: `Expected cost of the pick among N of the ${choice.candidates} candidates, every choice of N equally likely.`,
     columns: ['pick', ...choice.levels.map((n) => `N = ${n}`)],
-    rows: knownCurves(choice).map(({ rule, costs }) => [ruleName(rule), ...costs]),
+    rows: choice.curves.map(({ rule, costs }) => [ruleName(rule), ...costs]),
   };
 }
 
