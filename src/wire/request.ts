@@ -238,6 +238,8 @@ export type Decoded<T> =
        * nothing else. Never true for small messages, whose memory is pooled.
        */
       readonly move: boolean;
+      /** The memory that the message's bytes are views of. */
+      readonly memory: ArrayBufferLike;
       readonly decodeMs: number;
     }
   | { readonly ok: false; readonly fault: Fault };
@@ -256,7 +258,8 @@ export function decodeRequest<T>(parse: (bytes: Buffer) => T, bytes: Buffer): De
   const move = holdsOnly(bytes);
   const start = performance.now();
   try {
-    return { ok: true, message: parse(bytes), move, decodeMs: performance.now() - start };
+    const message = parse(bytes);
+    return { ok: true, message, move, memory: bytes.buffer, decodeMs: performance.now() - start };
   } catch (cause) {
     if (cause instanceof Fault) return { ok: false, fault: cause };
     const fault = new Fault('invalid', 'the message does not parse as protobuf', {

@@ -2,6 +2,7 @@
 import type { handleClientStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
 import { abortFault, deadlineFault } from '../../batching/refusals.js';
+import { discard } from '../../engine/memory.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Scope } from '../../serving/scope.js';
 import { measureRespond } from '../../serving/admission.js';
@@ -37,6 +38,7 @@ export function unary<Request, Response>(
         const fault = toFault(error);
         const requestId = requestIdOf(call.metadata);
         callback(callStatus(fault, requestId));
+        if (fault.kind === 'invalid') discardRefused(call.request);
         logEnd(parts.log, scope ?? { requestId, method, startMs: systemClock.nowMs() }, fault);
       } finally {
         end();
@@ -44,6 +46,11 @@ export function unary<Request, Response>(
     };
     void run();
   };
+}
+
+/** A message that was refused is needed no more; one whose context went to the engine is empty already. */
+function discardRefused<Request>(request: Decoded<Request>): void {
+  if (request.ok && request.move && request.memory.byteLength > 0) discard([request.memory as ArrayBuffer]);
 }
 
 /**
