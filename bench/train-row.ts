@@ -1,75 +1,96 @@
 /**
- * One row of `bench:train`, in a process of its own so that its peak memory is its own: rounds of a step's loss and gradients and of
- * its bare products alternate. Prints one JSON object.
+ * One row of `bench:train`, in a process of its own so that its peak memory is its own: rounds of a whole step, as `train` makes
+ * it (loss and gradients, the norm's clip, AdamW), and of its bare products alternate. Prints one JSON object.
  */
 import { performance } from 'node:perf_hooks';
-import { gradientGraph } from '../src/energy/gradient-graph.js';
-import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
-import { AWAKE_US, float32, Runtime, type Program, type Tensors } from '../src/engine/runtime.js';
+import type { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
+import { AWAKE_US, float32, Runtime, type Program } from '../src/engine/runtime.js';
 import { Graph } from '../src/graph/graph.js';
 import { matmul } from '../src/graph/ops.js';
+import { seededRandom } from '../src/random.js';
 import { toFloat32 } from '../src/tensor/tensor.js';
+import { adamwUpdate, clipFactor, freshState, globalNorm } from '../src/training/adamw.js';
+import { TrainingStep } from '../src/training/step.js';
 import { benchModel, randomActions, randomFloats, REFERENCE_SIZE } from './random-model.js';
 import { pause, quantile } from './statistics.js';
 
 export interface TrainRow {
   readonly pairs: number;
-  /** Lower quartile of the rounds, as is `bareMs`. */
+  /** Lower quartile of the rounds, as are the next two. */
   readonly stepMs: number;
+  /** Of `stepMs`: clip and AdamW. */
+  readonly updateMs: number;
   readonly bareMs: number;
-  /** Before the bare products were made. */
+  /** Resident set after the first steps, before the bare products were made. */
   readonly peakMiB: number;
 }
 
-/** S 300 of which 30 are masked and never encoded. */
-const TOKENS = 270;
+const SIZE = { ...REFERENCE_SIZE, tokens: 300, masked: 30 };
 /** Products of [T,h] by [h,h] that a step cannot do without: a block, K and V, each forward and twice backward. */
 const SMALL_PRODUCTS = 9;
+/** Steps before the peak is read: the runtime's memory has its final size after the second. */
+const FIRST_STEPS = 3;
+/** The defaults of `train`. */
+const [TAU, DROPOUT, LEARNING_RATE, CLIP] = [0.5, 0.2, 5e-4, 1];
 
 const [pairs = 8, rounds = 7, threads = 2] = process.argv.slice(2).map(Number);
-const { stateDim: D, hidden: h, steps: H, actionDim: A } = REFERENCE_SIZE;
-const T = pairs * TOKENS;
+const { stateDim: D, hidden: h, steps: H } = SIZE;
+const T = pairs * (SIZE.tokens - SIZE.masked);
 const runtime = new Runtime({ provider: 'cpu', threads, deviceId: 0 });
 process.stdout.write(`${JSON.stringify(await measure())}\n`);
 
 async function measure(): Promise<TrainRow> {
-  const step = await trainingStep();
-  await step();
+  const step = wholeStep();
+  for (let i = 0; i < FIRST_STEPS; i++) await step();
   const peakMiB = process.resourceUsage().maxRSS / 1024;
   const bare = await bareProducts();
   await bare();
-  const [stepMs, bareMs]: [number[], number[]] = [[], []];
+  const [stepMs, updateMs, bareMs]: [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < rounds; round++) {
-    stepMs.push(await timed(step));
+    const startMs = performance.now();
+    updateMs.push(await step());
+    stepMs.push(performance.now() - startMs);
     await pause();
-    bareMs.push(await timed(bare));
+    const bareStartMs = performance.now();
+    await bare();
+    bareMs.push(performance.now() - bareStartMs);
     await pause();
   }
-  return { pairs, stepMs: quantile(stepMs, 0.25), bareMs: quantile(bareMs, 0.25), peakMiB };
+  const of = (values: readonly number[]): number => quantile(values, 0.25);
+  return { pairs, stepMs: of(stepMs), updateMs: of(updateMs), bareMs: of(bareMs), peakMiB };
 }
 
-async function timed(run: () => Promise<unknown>): Promise<number> {
-  const startMs = performance.now();
-  await run();
-  return performance.now() - startMs;
-}
-
-/** Swap InfoNCE and its gradient by every parameter. */
-async function trainingStep(): Promise<() => Promise<Tensors>> {
-  const { card, weights } = benchModel(REFERENCE_SIZE);
-  const terms = [{ term: { kind: 'swap', tau: 0.5 }, weight: 1 }] as const;
-  const { graph, parameters } = gradientGraph(card, terms, { pairs, steps: H });
-  const program = await runtime.prepare(graph, AWAKE_US.LARGE);
-  const feeds: Record<string, OrtTensor> = {
-    hidden: float32(randomFloats(T * D, 1), [pairs, TOKENS, D]),
-    pad_mask: new OrtTensor('bool', new Uint8Array(pairs * TOKENS), [pairs, TOKENS]),
-    actions: float32(randomActions(REFERENCE_SIZE, pairs, 7), [pairs, H, A]),
+/** A step on the swap InfoNCE; resolves with the milliseconds of clip and AdamW. */
+function wholeStep(): () => Promise<number> {
+  const { card, weights } = benchModel(SIZE);
+  const parameters = new Map([...weights].map(([name, tensor]) => [name, toFloat32(name, tensor)]));
+  const shapes = new Map([...weights].map(([name, { shape }]) => [name, shape]));
+  const terms = [{ term: { kind: 'swap', tau: TAU }, weight: 1 }] as const;
+  const shape = { pairs, steps: H, dropout: DROPOUT };
+  const training = new TrainingStep(runtime, card, terms, shape, parameters, shapes);
+  const state = freshState(parameters);
+  const batch = trainingBatch();
+  return async () => {
+    const { gradients } = await training.run(batch, seededRandom(state.updates));
+    const startMs = performance.now();
+    adamwUpdate(parameters, gradients, state, LEARNING_RATE, clipFactor(globalNorm(gradients), CLIP));
+    return performance.now() - startMs;
   };
-  for (const name of parameters) {
-    const tensor = weights.get(name)!;
-    feeds[name] = float32(toFloat32(name, tensor), tensor.shape);
-  }
-  return () => program.run(feeds);
+}
+
+function trainingBatch(): Parameters<TrainingStep['run']>[0] {
+  const { buffer } = randomFloats(T * D, 1);
+  return {
+    rows: Int32Array.from({ length: pairs }, (_, row) => row),
+    tokens: {
+      dtype: 'float32',
+      bytes: new Uint8Array(buffer),
+      padMask: new Uint8Array(T),
+      tokens: T / pairs,
+    },
+    actions: randomActions(SIZE, pairs, 7),
+    others: new Map(),
+  };
 }
 
 /** Two products of [T,D] by [D,h] (the second is x^T y, as large) and nine of [T,h] by [h,h], and nothing else. */
