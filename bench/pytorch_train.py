@@ -4,7 +4,7 @@
   factorised   contexts and chunks encoded once, attention over the B x B pairs
   replicated   every pair its own copy of the context, as training code writes it
 
-Prints one JSON object: the quickest step in milliseconds, the peak resident set in MiB.
+Prints one JSON object: the lower quartile of the steps after the first in milliseconds, the peak resident set in MiB.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main() -> None:
         assert torch.allclose(factorised(model, card, *few), energy_matrix(model, card, *few), atol=1e-4)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.01)
     times = []
-    for _ in range(args.repeats):
+    for _ in range(1 + args.repeats):
         started = time.perf_counter()
         optimizer.zero_grad()
         swap_infonce(matrix(model, card, hidden, actions, mask), card["tau"]).backward()
@@ -69,7 +69,8 @@ def main() -> None:
         optimizer.step()
         times.append((time.perf_counter() - started) * 1e3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"ms": min(times), "peakMiB": peak}))
+    quartile = sorted(times[1:])[args.repeats // 4]
+    print(json.dumps({"ms": quartile, "peakMiB": peak}))
 
 
 if __name__ == "__main__":

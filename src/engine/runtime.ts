@@ -25,6 +25,17 @@ export interface RuntimeDevice {
  */
 export const AWAKE_US = { LARGE: 20, SMALL: 60 } as const;
 
+/**
+ * What a program does with memory. `QUICK` takes the room of a whole run at once. `LEAN` takes and frees it node by node, and its
+ * nodes run in the order of the graph's outputs, the last first: each as late as an output needs it. A copy behind each
+ * output makes that order; the runtime would take it away. Neither does it join a sum and a layer norm there: the joint
+ * kernel is four times slower.
+ */
+export const MEMORY = {
+  QUICK: { pattern: true, without: undefined },
+  LEAN: { pattern: false, without: 'EliminateIdentity;SkipLayerNormFusion' },
+} as const;
+
 /** By the names of a graph's inputs or outputs. */
 export type Tensors = Readonly<Record<string, OrtTensor>>;
 
@@ -44,12 +55,17 @@ export class Runtime {
   constructor(readonly device: RuntimeDevice) {}
 
   /** Rejects with the runtime's own words when the device cannot run the graph. */
-  async prepare(graph: Graph, awakeUs: number = AWAKE_US.SMALL): Promise<Program> {
+  async prepare(
+    graph: Graph,
+    awakeUs: number = AWAKE_US.SMALL,
+    memory: keyof typeof MEMORY = 'QUICK',
+  ): Promise<Program> {
     const session = await InferenceSession.create(writeOnnx(graph), {
       executionProviders: [this.#provider(graph)],
       intraOpNumThreads: this.device.threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
+      enableMemPattern: MEMORY[memory].pattern,
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
       extra: {
@@ -58,6 +74,9 @@ export class Runtime {
           // 8-bit products on x86 without VNNI: the faster kernel adds pairs in 16 bits, which saturate
           x64quantprecision: '1',
         },
+        ...(MEMORY[memory].without && {
+          optimization: { disable_specified_optimizers: MEMORY[memory].without },
+        }),
       },
     });
     this.#sessions.add(session);

@@ -33,10 +33,22 @@ export function freshState(parameters: ParameterValues): AdamWState {
 /** Euclidean norm over all parameters. */
 export function globalNorm(gradients: ParameterValues): number {
   let squares = 0;
-  for (const values of gradients.values()) {
-    for (let i = 0; i < values.length; i++) squares += values[i]! * values[i]!;
-  }
+  for (const values of gradients.values()) squares += sumOfSquares(values);
   return Math.sqrt(squares);
+}
+
+/** In float64, finite exactly when every value is; four sums at once, since each addition would wait for the one before it. */
+export function sumOfSquares(values: Float32Array): number {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = values.length - (values.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i]! * values[i]!;
+    b += values[i + 1]! * values[i + 1]!;
+    c += values[i + 2]! * values[i + 2]!;
+    d += values[i + 3]! * values[i + 3]!;
+  }
+  for (let i = whole; i < values.length; i++) a += values[i]! * values[i]!;
+  return a + b + (c + d);
 }
 
 /** What the gradients are multiplied by so that their norm is at most `limit`; 1e-6 as in PyTorch. */

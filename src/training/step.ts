@@ -11,12 +11,13 @@ import { AWAKE_US, float32, type Program, type Runtime } from '../engine/runtime
 import { Fault, invalid } from '../errors.js';
 import { gradientsOf } from '../graph/differentiate/gradients.js';
 import { Graph } from '../graph/graph.js';
+import { latestFirst } from '../graph/latest-first.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
 import { contextFeeds } from '../offline/gradients.js';
 import type { Random } from '../random.js';
 import { floats32 } from '../tensor/tensor.js';
-import type { ParameterValues } from './adamw.js';
+import { sumOfSquares, type ParameterValues } from './adamw.js';
 
 /** B contexts, their chunks, and what the losses set against them. */
 export interface TrainingBatch {
@@ -146,10 +147,10 @@ export class TrainingStep {
     const missing = names.find((_, i) => wrt[i] === undefined);
     if (missing !== undefined) throw new Fault('internal', `the graph does not read ${missing}`);
     const gradients = gradientsOf(g, loss, wrt as NonNullable<(typeof wrt)[number]>[]);
-    for (const [i, name] of names.entries()) g.output(`grad/${name}`, gradients[i]!);
+    for (const i of latestFirst(g, gradients)) g.output(`grad/${names[i]!}`, gradients[i]!);
     const inputs = g.inputs.map(({ name, shape }) => ({ name, shape: shape as readonly number[] }));
     return {
-      program: await this.#runtime.prepare(g, AWAKE_US.LARGE),
+      program: await this.#runtime.prepare(g, AWAKE_US.LARGE, 'LEAN'),
       inputs,
       scalars,
       parts: parts.map(({ positive, negative }) => ({
@@ -183,14 +184,14 @@ export class TrainingStep {
     scalars: readonly string[],
     scalar: (name: string) => number,
   ): void {
-    const suspects: [name: string, values: ArrayLike<number>][] = scalars.map((name) => [
+    const suspects: [name: string, values: Float32Array][] = scalars.map((name) => [
       name,
-      [scalar(name)],
+      Float32Array.of(scalar(name)),
     ]);
     for (const [name, values] of this.#gradients) suspects.push([`grad/${name}`, values]);
     const bad = suspects.find(([, values]) => !allFinite(values));
     if (bad === undefined) return;
-    const given: [string, ArrayLike<number>][] = [['actions', actions], ...others];
+    const given: [string, Float32Array][] = [['actions', actions], ...others];
     if (tokens.dtype === 'float32') given.unshift(['hidden', floats32(tokens.bytes)]);
     const cause = given.find(([, values]) => !allFinite(values))?.[0] ?? bad[0];
     throw invalid(cause, 'not finite: the step is not made', {
@@ -244,11 +245,8 @@ function dropoutMask(shape: readonly number[], chance: number, random: Random): 
   return mask;
 }
 
-function allFinite(values: ArrayLike<number>): boolean {
-  // a sum is finite unless an element is not, or all are so large that they are as wrong
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return Number.isFinite(sum);
+function allFinite(values: Float32Array): boolean {
+  return Number.isFinite(sumOfSquares(values));
 }
 
 function accuracyOf(matrix: Float32Array, size: number): number {

@@ -37,14 +37,15 @@ function attributeAxis({ attributes, inputs }: Node): number {
 /** `Y = A B`: `dA = dY B^T`, `dB = A^T dY`, each summed over the batch axes along which it was repeated. */
 const matmulDerivative = rule(({ g, node, dy, wanted }) => {
   const [a, b] = [node.inputs[0]!, node.inputs[1]!];
-  // rows of every batch against one matrix: one product over all rows, no sum of products afterwards
+  // rows of every batch against one matrix: one product over all rows, no sum of products afterwards; (dY^T A)^T, since weights
+  // are stored transposed and the transposes cancel
   const shared = b.shape.length === 2 && a.shape.length > 2 && typeof a.shape.at(-1) === 'number';
   return [
     wanted(0) ? sumTo(g, matmul(g, dy, turned(g, b)), a) : undefined,
     !wanted(1)
       ? undefined
       : shared
-        ? matmul(g, turned(g, asRows(g, a)), asRows(g, dy))
+        ? turned(g, matmul(g, turned(g, asRows(g, dy)), asRows(g, a)))
         : sumTo(g, matmul(g, turned(g, a), dy), b),
   ];
 });
