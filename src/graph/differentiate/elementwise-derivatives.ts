@@ -28,11 +28,8 @@ export const ELEMENTWISE_DERIVATIVES = {
     ];
   }),
   Neg: rule(({ g, dy }) => [neg(g, dy)]),
-  /** 0 at 0, as PyTorch has it. */
-  Relu: rule(({ g, dy, y }) => {
-    const zero = scalar(g, 0);
-    return [where(g, greater(g, y, zero), dy, zero)];
-  }),
+  /** 0 at 0, as PyTorch has it. A product with 0 or 1: the runtime's Where takes half as long again. */
+  Relu: rule(({ g, dy, y }) => [mul(g, dy, cast(g, greater(g, y, scalar(g, 0)), 'float32'))]),
   Sigmoid: rule(({ g, dy, y }) => [mul(g, dy, sub(g, y, mul(g, y, y)))]),
   Sign: flat('a sign does not move with its operand'),
   Softplus: rule(({ g, dy, x }) => [mul(g, dy, sigmoid(g, x))]),
