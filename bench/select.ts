@@ -1,7 +1,11 @@
 /**
  * `npm run bench:select`: what SelectAction costs beside a ScoreActions of the same candidates, on the bundled model with a kept
- * context, one caller. Requests of all kinds take turns, so that they meet the same machine; differences of medians.
+ * context, one caller; and what gradients cost (`select-gradient.ts`). Requests of all kinds take turns, so that they meet the
+ * same machine; differences of medians.
  */
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { pino } from 'pino';
 import { EnergyClient } from '../src/client/energy-client.js';
 import { loadConfig } from '../src/config/load.js';
@@ -9,10 +13,13 @@ import { startEngine } from '../src/engine/start.js';
 import { startServer } from '../src/grpc/server.js';
 import type { Rule } from '../src/generated/action_energy/v1/Rule.js';
 import { randomRequests } from '../src/client/random-requests.js';
+import { saveBundle } from '../src/model/bundle.js';
 import { MODELS } from '../test/support/load.js';
 import { seededRandom } from '../src/random.js';
 import { decide, plan } from '../src/selection/decide.js';
 import { samplesOf, type Rule as SelectionRule } from '../src/selection/rules.js';
+import { benchModel, REFERENCE_SIZE } from './random-model.js';
+import { gradientTable } from './select-gradient.js';
 import { median } from './statistics.js';
 import { formatTable } from '../src/cli/output.js';
 
@@ -46,9 +53,19 @@ function alone(count: number, steps: number, dims: number): string[] {
   });
 }
 
+const models = await mkdtemp(path.join(tmpdir(), 'action-energy-bench-'));
+await cp(path.join(MODELS, 'tiny-reach'), path.join(models, 'tiny-reach'), { recursive: true });
+const { card, weights } = benchModel(REFERENCE_SIZE);
+await saveBundle(path.join(models, card.name), card, weights);
 const server = await startServer(
   loadConfig({
-    flags: { models: MODELS, address: '127.0.0.1:0', 'metrics-address': 'none', 'quality-share': '0' },
+    flags: {
+      models,
+      'default-model': 'tiny-reach',
+      address: '127.0.0.1:0',
+      'metrics-address': 'none',
+      'quality-share': '0',
+    },
   }),
   {
     log: pino({ level: 'silent' }),
@@ -58,6 +75,7 @@ const server = await startServer(
 const client = await EnergyClient.open({ address: server.addresses[0]! });
 const rows: string[][] = [];
 const ownRows: string[][] = [];
+let gradients: string;
 try {
   const model = await client.getModel('');
   for (const count of CANDIDATES) {
@@ -88,9 +106,14 @@ try {
       ...rest.map((each) => `${each < score! ? '-' : '+'}${Math.abs(each - score!).toFixed(3)}`),
     ]);
   }
+  gradients = await gradientTable(client, [
+    { model: 'tiny-reach', tokens: 64 },
+    { model: card.name, tokens: REFERENCE_SIZE.tokens },
+  ]);
 } finally {
   client.close();
   await server.close();
+  await rm(models, { recursive: true });
 }
 const names = RULES.map((rule) => rule.toLowerCase());
 const right = ['N', 'ScoreActions', ...names].map(() => 'right' as const);
@@ -100,4 +123,8 @@ ${formatTable(['N', ...names], ownRows, right)}
 
 ScoreActions: median milliseconds; SelectAction by rule: median more than that
 ${formatTable(['N', 'ScoreActions', ...names], rows, right)}
+
+on a kept context, median milliseconds: the engine's for a score and for a score with dE/dA, the whole call of ScoreActions
+and of SelectAction by REFINE
+${gradients}
 `);

@@ -47,9 +47,11 @@ export interface KeptContext {
   readonly expiresAtMs: number;
 }
 
-/** A hold on an entry; `end` exactly once. */
+/** An entry in use: it stays encoded and counts against the bytes; `end` exactly once. */
 export interface ContextUse {
   readonly slot: number;
+  /** One more use of the same entry. */
+  again(): ContextUse;
   /** Ends the use, which touches the entry. Undefined when the entry was dropped meanwhile. */
   end(nowMs: number): KeptContext | undefined;
 }
@@ -63,9 +65,11 @@ export interface SlotHold {
 /** Room for a context that is being encoded; one of `commit` and `abandon`, exactly once. */
 export interface ContextReservation {
   readonly slot: number;
+  /** A use that outlives the reservation. */
+  use(): ContextUse;
   /** It is encoded: the id answers from now on. */
   commit(nowMs: number): KeptContext;
-  /** It failed or nobody will learn its id: gives the room back and releases the slot. */
+  /** It failed or nobody will learn its id: gives room and slot back, once its last use has ended. */
   abandon(): void;
 }
 
@@ -204,12 +208,17 @@ export class ContextCache {
     this.#held.set(owner, (this.#held.get(owner) ?? 0) + bytes);
     return {
       slot: entry.slot,
+      use: () => this.#use(entry),
       commit: (nowMs) => {
         this.#entries.set(entry.id, entry);
-        entry.uses = 0;
+        entry.uses--;
         return this.#touch(entry, nowMs);
       },
-      abandon: () => this.#release(entry),
+      abandon: () => {
+        entry.dropped = true;
+        entry.uses--;
+        if (entry.uses === 0) this.#release(entry);
+      },
     };
   }
 
@@ -221,17 +230,9 @@ export class ContextCache {
       throw notFound(field);
     }
     this.#hits++;
-    entry.uses++;
+    const use = this.#use(entry);
     this.#touch(entry, nowMs);
-    return {
-      slot: entry.slot,
-      end: (endMs) => {
-        entry.uses--;
-        if (!entry.dropped) return this.#touch(entry, endMs);
-        if (entry.uses === 0) this.#release(entry);
-        return undefined;
-      },
-    };
+    return use;
   }
 
   /** Forgets an id at once; its slot goes when its last use has ended. Errors: `not_found`. Returns its bytes. */
@@ -264,6 +265,20 @@ export class ContextCache {
     const released = this.#released;
     this.#released = [];
     return released;
+  }
+
+  #use(entry: Entry): ContextUse {
+    entry.uses++;
+    return {
+      slot: entry.slot,
+      again: () => this.#use(entry),
+      end: (nowMs) => {
+        entry.uses--;
+        if (!entry.dropped) return this.#touch(entry, nowMs);
+        if (entry.uses === 0) this.#release(entry);
+        return undefined;
+      },
+    };
   }
 
   #find(id: string, owner: string | undefined, nowMs: number): Entry | undefined {

@@ -1,8 +1,9 @@
 /** A work on its way through the scheduler: piece by piece, settled once, and then without anything that it held. */
-import type { EncodeItem, Outcome } from '../engine/engine.js';
+import type { Outcome } from '../engine/engine.js';
 import { discard } from '../engine/memory.js';
-import { toFault, type Fault } from '../errors.js';
-import type { ContextCache, ContextReservation, ContextUse, KeptContext, SlotHold } from './context-cache.js';
+import type { Fault } from '../errors.js';
+import type { ContextCache } from './context-cache.js';
+import { JobContexts } from './job-contexts.js';
 import { Cells, type Piece } from './plan.js';
 import type { QueueItem } from './queue.js';
 import type { WorkSize } from './size.js';
@@ -12,7 +13,6 @@ import {
   visibleTokens,
   type BatchSummary,
   type Chunks,
-  type HeldContext,
   type Work,
   type WorkResult,
 } from './work.js';
@@ -101,12 +101,13 @@ export class Job implements QueueItem {
   /** All pieces came back. */
   resolve(batch: BatchSummary, nowMs: number): void {
     if (!this.#settle()) return;
-    const { kept, held } = this.contexts.settle(nowMs);
+    const { kept, held, pinned } = this.contexts.settle(nowMs);
     const { keepRefused } = this.contexts;
     this.#resolve({
       ...(this.#raw && { raw: this.#raw }),
       kept,
       ...(this.work.hold === true && { held }),
+      ...(pinned && { pinned }),
       ...(keepRefused !== undefined && { keepRefused }),
       timings: { queueMs: this.#queueMs, encodeMs: this.#encodeMs, scoreMs: this.#scoreMs },
       batch,
@@ -151,124 +152,5 @@ export class Job implements QueueItem {
     this.#settled = true;
     this.#detach();
     return true;
-  }
-}
-
-/** A context of the work that has a slot. */
-interface Encoded {
-  readonly slot: number;
-  readonly use?: ContextUse;
-  readonly reservation?: ContextReservation;
-  readonly hold?: SlotHold;
-  /** The slot ends with the work: nobody else knows of it. */
-  transient: boolean;
-}
-
-/**
- * What one work holds of encoded contexts, from its submission to its end: uses of kept ones, slots and reservations of
- * those that it encodes, holds. One of `settle` and `abandon` ends it; both give everything back but what is handed on.
- */
-class JobContexts {
-  readonly #work: Work;
-  readonly #cache: ContextCache;
-  readonly #encoded: (Encoded | undefined)[];
-  #keepRefused: Fault | undefined;
-  #ended = false;
-
-  /** Takes the kept contexts into use. Errors: `not_found`; nothing is held then. */
-  constructor(work: Work, cache: ContextCache, nowMs: number) {
-    this.#work = work;
-    this.#cache = cache;
-    this.#encoded = [];
-    try {
-      for (const [i, context] of work.contexts.entries()) {
-        const field = work.contexts.length === 1 ? 'context_id' : `contexts[${i}].context_id`;
-        if (context.kind === 'inline') this.#encoded.push(undefined);
-        else if (context.kind === 'held')
-          this.#encoded.push(this.#known({ slot: context.held.slot, transient: false }));
-        else {
-          const use = cache.acquire(context.id, work.owner, nowMs, field);
-          this.#encoded.push(this.#known({ slot: use.slot, use, transient: false }));
-        }
-      }
-    } catch (error) {
-      this.abandon(nowMs);
-      throw error;
-    }
-  }
-
-  /** Why a context could not be kept, the first such. */
-  get keepRefused(): Fault | undefined {
-    return this.#keepRefused;
-  }
-
-  /**
-   * Gives an inline context its slot. Undefined when it only wanted to be kept and there is no room (`keepRefused`): it is
-   * not to be encoded.
-   */
-  encode(index: number, bytesPerToken: number): EncodeItem | undefined {
-    const context = this.#work.contexts[index]!;
-    if (context.kind !== 'inline') throw new TypeError(`context ${index} is encoded`);
-    const reservation = this.#reserve(index, bytesPerToken);
-    if (reservation === undefined && this.#keepRefused !== undefined && this.#work.task.kind === 'encode') {
-      return undefined;
-    }
-    const slot = reservation?.slot ?? this.#cache.newSlot();
-    this.#encoded[index] = this.#known({
-      slot,
-      ...(reservation && { reservation }),
-      transient: reservation === undefined,
-    });
-    return { ...context.encode, slot };
-  }
-
-  slot(index: number): number {
-    return this.#encoded[index]!.slot;
-  }
-
-  /** The engine is told to forget the context after the batch at hand, unless somebody else keeps or holds it. */
-  finish(index: number): void {
-    const encoded = this.#encoded[index]!;
-    if (!encoded.transient) return;
-    encoded.transient = false;
-    this.#cache.releaseSlot(encoded.slot);
-  }
-
-  /** The work succeeded: what was to be kept is, and what is held goes to the caller. */
-  settle(nowMs: number): { kept: (KeptContext | undefined)[]; held: HeldContext[] } {
-    this.#ended = true;
-    const kept = this.#encoded.map(
-      (encoded) => encoded?.use?.end(nowMs) ?? encoded?.reservation?.commit(nowMs),
-    );
-    const held = this.#encoded.flatMap((encoded) => (encoded?.hold ? [encoded.hold] : []));
-    return { kept, held };
-  }
-
-  /** The work came to nothing. Does nothing a second time. */
-  abandon(nowMs: number): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    for (const encoded of this.#encoded) {
-      encoded?.use?.end(nowMs);
-      encoded?.reservation?.abandon();
-      encoded?.hold?.end();
-      if (encoded?.transient) this.#cache.releaseSlot(encoded.slot);
-    }
-  }
-
-  #known(encoded: Encoded): Encoded {
-    return this.#work.hold === true ? { ...encoded, hold: this.#cache.hold(encoded.slot) } : encoded;
-  }
-
-  #reserve(index: number, bytesPerToken: number): ContextReservation | undefined {
-    const context = this.#work.contexts[index]!;
-    if (context.kind !== 'inline' || context.keep === undefined) return undefined;
-    try {
-      const bytes = visibleTokens(context.encode) * bytesPerToken;
-      return this.#cache.reserve(bytes, context.keep.leaseMs, this.#work.owner);
-    } catch (error) {
-      this.#keepRefused ??= toFault(error);
-      return undefined;
-    }
   }
 }

@@ -125,7 +125,8 @@ export class Scheduler {
 
   /** Gives held contexts back. */
   release(held: readonly HeldContext[]): void {
-    for (const each of held) each.end();
+    const nowMs = this.#options.clock.nowMs();
+    for (const each of held) each.end(nowMs);
     this.#pump();
   }
 

@@ -9,8 +9,8 @@ import type { KeptContext, SlotHold } from './context-cache.js';
 import type { Piece } from './plan.js';
 import type { WorkSize } from './size.js';
 
-/** An encoded context that a work left behind (`Work.hold`); given back with `Scheduler.release`, exactly once. */
-export type HeldContext = SlotHold;
+/** An encoded context that a work left behind (`hold`, `pin`); given back with `Scheduler.release`, exactly once. */
+export type HeldContext = Pick<SlotHold, 'slot'> & { end(nowMs: number): unknown };
 
 /** A context to encode, one that was kept, or one that is held. */
 export type ContextRef =
@@ -43,6 +43,11 @@ export interface Work {
    * the cache's bytes nor as a use of a kept context.
    */
   readonly hold?: boolean;
+  /**
+   * Leave the contexts encoded for more work of ours (`WorkResult.pinned`), in use and within the cache's bytes all the while:
+   * any number of works may pin at a time. Without room in the cache none is pinned, and the work goes on.
+   */
+  readonly pin?: boolean;
   /** One for ranking, B for a matrix. */
   readonly contexts: readonly ContextRef[];
   /** What to compute of them once they are encoded. */
@@ -62,8 +67,10 @@ export interface WorkResult {
   readonly kept: readonly (KeptContext | undefined)[];
   /** By context, with `hold` only. */
   readonly held?: readonly HeldContext[];
+  /** By context, with `pin` only, and only when all of them found room. */
+  readonly pinned?: readonly HeldContext[];
   /**
-   * Why a context that was to be kept is not, the first such: scoring goes on without keeping. A work that only encodes
+   * Why a context that was to be kept or pinned is not, the first such: scoring goes on without keeping. A work that only encodes
    * fails with this fault instead.
    */
   readonly keepRefused?: Fault;

@@ -9,6 +9,7 @@ import { CHOICE_SCORES } from '../calibration/choice/choice-schema.js';
 import { openScoreData, type ScoreData } from '../data/score-data.js';
 import { openTensorFile } from '../data/tensor-file.js';
 import { invalid } from '../errors.js';
+import type { Refinement } from '../generated/action_energy/v1/Refinement.js';
 import type { Rule } from '../generated/action_energy/v1/Rule.js';
 import type { SelectActionResponse__Output } from '../generated/action_energy/v1/SelectActionResponse.js';
 import { parseCard } from '../model/card-checks.js';
@@ -16,7 +17,7 @@ import { CONSENSUS_RULES, ENERGY_RULES } from '../selection/rules.js';
 import { floats32, BYTES_PER_ELEMENT, float32Tensor, type Tensor } from '../tensor/tensor.js';
 import { writeSafetensors } from '../weights/safetensors.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
-import { parseInteger } from './import-flags.js';
+import { parseInteger, parseIntegers, parseNumber } from './import-flags.js';
 import { formatTable, interruptible, printJson } from './output.js';
 import { progressBar } from './score-flags.js';
 
@@ -25,6 +26,10 @@ interface Flags extends ClientFlags {
   baseline: number;
   score?: ChoiceScore;
   ungated?: true;
+  steps?: number;
+  stepLength?: number;
+  trustRadius?: number;
+  dims?: readonly number[];
   output?: string;
   json?: true;
 }
@@ -38,8 +43,9 @@ The data file (.safetensors, .npz or .pt) holds
 Rules
   auto               what the model's calibration found best on held-out episodes, else the baseline
   energy             the lowest energy                               \\
-  energy_mean        the mean of the chunks, weighted by energy       > behind the calibrated gate, or --ungated
-  consensus_of_best  the medoid of those with low energies           /
+  energy_mean        the mean of the chunks, weighted by energy       \\ behind the calibrated gate, or --ungated
+  consensus_of_best  the medoid of those with low energies            /
+  refine             energy's choice moved down its gradient         /  (experimental: no gain is known)
   consensus          the medoid of the candidates; needs no model
   consensus_mean     the mean of the chunks; needs no model
 
@@ -53,7 +59,7 @@ export function clientSelectCommand(): Command {
   return addClientFlags(command)
     .addOption(
       new Option('--rule <rule>', 'how to choose')
-        .choices(['auto', ...ENERGY_RULES, ...CONSENSUS_RULES])
+        .choices(['auto', ...ENERGY_RULES, ...CONSENSUS_RULES, 'refine'])
         .default('auto'),
     )
     .option('--baseline <index>', "the policy's own candidate", parseInteger, 0)
@@ -63,6 +69,18 @@ export function clientSelectCommand(): Command {
       ),
     )
     .option('--ungated', 'apply an energy rule whatever calibration and gate say')
+    .option('--steps <count>', 'of refine: steps at most (default: 3)', parseInteger)
+    .option(
+      '--step-length <units>',
+      'of refine: root mean square of the longest trial of a step (default: 0.05)',
+      parseNumber,
+    )
+    .option(
+      '--trust-radius <units>',
+      'of refine: no value ends further than this from its start (default: 0.2)',
+      parseNumber,
+    )
+    .option('--dims <list>', 'of refine: indices of the dims that may move, as in 0,1,2', parseIntegers)
     .option('-o, --output <file>', 'also write action [B, H, A] and candidate [B] as .safetensors')
     .option('--json', 'print JSON')
     .addHelpText('after', HELP)
@@ -97,10 +115,11 @@ async function selectAll(
   client: EnergyClient,
   model: string,
   data: ScoreData,
-  { rule, baseline, score, ungated }: Flags,
+  { rule, baseline, score, ungated, ...flags }: Flags,
   settings: CallSettings,
 ): Promise<SelectActionResponse__Output[]> {
   const answers: SelectActionResponse__Output[] = [];
+  const refinement = refinementOf(flags);
   const bar = progressBar(data.contexts);
   try {
     for (let at = 0; at < data.contexts; at++) {
@@ -119,6 +138,7 @@ async function selectAll(
         rule: rule.toUpperCase() as Rule,
         ungated: ungated === true,
         ...(score && { score: SCORES[score] }),
+        ...(refinement && { refinement }),
       };
       answers.push(await client.selectAction(request, settings));
       bar?.update(at + 1);
@@ -129,13 +149,35 @@ async function selectAll(
   return answers;
 }
 
+/** What was said of how far to go; undefined: nothing. */
+function refinementOf({
+  steps,
+  stepLength,
+  trustRadius,
+  dims,
+}: Pick<Flags, 'steps' | 'stepLength' | 'trustRadius' | 'dims'>): Refinement | undefined {
+  if ([steps, stepLength, trustRadius, dims].every((flag) => flag === undefined)) return undefined;
+  return {
+    ...(steps !== undefined && { steps }),
+    ...(stepLength !== undefined && { stepLength }),
+    ...(trustRadius !== undefined && { trustRadius }),
+    ...(dims !== undefined && { dims: [...dims] }),
+  };
+}
+
 const SCORES = { readout: 'READOUT', logit: 'LOGIT', corrected: 'CORRECTED' } as const;
+
+/** What the index of a chunk says that is no candidate. */
+const PLACES: Partial<Record<SelectActionResponse__Output['origin'], string>> = {
+  AVERAGE: 'near ',
+  REFINED: 'from ',
+};
 
 function formatAnswers(answers: readonly SelectActionResponse__Output[]): string {
   const rows = answers.map(({ origin, candidateIndex, consensus, reason }, context) => [
     String(context),
     origin.toLowerCase(),
-    origin === 'AVERAGE' ? `near ${candidateIndex}` : String(candidateIndex),
+    `${PLACES[origin] ?? ''}${candidateIndex}`,
     String(consensus?.index ?? ''),
     reason,
   ]);
@@ -150,7 +192,7 @@ function formatAnswers(answers: readonly SelectActionResponse__Output[]): string
 }
 
 function answerJson(answer: SelectActionResponse__Output, index: number): object {
-  const { gate, consensus } = answer;
+  const { gate, consensus, refinement } = answer;
   return {
     index,
     origin: answer.origin.toLowerCase(),
@@ -165,6 +207,15 @@ function answerJson(answer: SelectActionResponse__Output, index: number): object
     modes: consensus?.modes,
     ...(gate && {
       gate: { accepted: gate.accepted, margin_wanted: gate.marginWanted, margin_found: gate.marginFound },
+    }),
+    ...(refinement && {
+      refinement: {
+        start_energy: refinement.startEnergy,
+        energy: refinement.energy,
+        steps_taken: refinement.stepsTaken,
+        displacement: refinement.displacement,
+        end: refinement.end.toLowerCase(),
+      },
     }),
     calibration_version: answer.model?.calibrationVersion,
     request_id: answer.requestId,

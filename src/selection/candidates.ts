@@ -49,6 +49,11 @@ export class Metric {
     }
   }
 
+  /** Length of a unit of distance in each dim, [A]; 0: a dim that has no say. */
+  get units(): Float64Array {
+    return this.#weights.map((weight) => (weight === 0 ? 0 : 1 / weight));
+  }
+
   /** Mean square over `a` and `b`, [H, A] each, of all dims but the two-valued. */
   continuous(a: Float32Array, b: Float32Array): number {
     const dims = this.#dims;

@@ -4,7 +4,17 @@
  */
 import { oneHot, type Samples } from './average.js';
 import { chunkOf } from './candidates.js';
-import { applyRule, checkedEnergies, needsEnergies, samplesOf, type Choice, type Rule } from './rules.js';
+import type { Refinement } from './descent.js';
+import { figure, told, toldOfMove, whyWithout, type Without } from './reasons.js';
+import {
+  applyRule,
+  checkedEnergies,
+  needsEnergies,
+  samplesOf,
+  type Choice,
+  type NamedRule,
+  type Rule,
+} from './rules.js';
 
 /** Why the baseline is executed in place of what the rule would choose. */
 export type Fallback =
@@ -38,29 +48,22 @@ export interface Terms {
 }
 
 export interface Asked {
-  readonly rule: Rule | 'auto';
+  readonly rule: NamedRule | 'auto';
   /** An energy rule without gate, whatever the calibration says. */
   readonly ungated: boolean;
-}
-
-/** Why there are no energies. */
-export interface Without {
-  readonly without: 'deadline' | 'overload' | 'engine';
-  /** What is known beyond that, for the reason. */
-  readonly detail?: string;
 }
 
 /** What is going to be done, before there are energies. */
 export type Plan =
   | {
       readonly kind: 'baseline';
-      readonly rule: Rule | 'auto';
+      readonly rule: NamedRule | 'auto';
       readonly fallback: Fallback;
       readonly why: string;
     }
   | {
       readonly kind: 'rule';
-      readonly rule: Rule;
+      readonly rule: NamedRule;
       /** Undefined: no gate to ask. */
       readonly gate: Terms['gate'];
       /** Why this rule, where nobody asked for it. */
@@ -76,10 +79,12 @@ export interface GateAnswer {
 }
 
 export interface Decision extends Omit<Choice, 'origin'> {
-  readonly origin: Choice['origin'] | 'baseline';
-  readonly rule: Rule | 'auto';
+  readonly origin: Choice['origin'] | 'baseline' | 'refined';
+  readonly rule: NamedRule | 'auto';
   readonly fallback: Fallback | undefined;
   readonly gate: GateAnswer | undefined;
+  /** What came of moving the chosen candidate. */
+  readonly refinement?: Refinement;
   /** One sentence. */
   readonly reason: string;
 }
@@ -161,7 +166,7 @@ export function decide(
   const { gate } = planned;
   checkedEnergies(energies, samples.batch.candidates);
   if (gate === undefined) {
-    const choice = applyRule(planned.rule, samples, energies);
+    const choice = applyRule(chosenBy(planned.rule), samples, energies);
     const reason = `${planned.why}${told(planned.rule, choice, samples)}, without a gate`;
     return { ...choice, rule, fallback: undefined, gate, reason };
   }
@@ -176,10 +181,22 @@ export function decide(
   }
   const seen = firstOf(samples, gate.candidates);
   const seenEnergies = Float64Array.from(seen.places, (place) => energies[place]!);
-  const choice = placed(applyRule(planned.rule, seen.samples, seenEnergies), seen.places, samples);
+  const choice = placed(applyRule(chosenBy(planned.rule), seen.samples, seenEnergies), seen.places, samples);
   const among = seen.places.length < samples.batch.candidates ? ` of the first ${seen.places.length}` : '';
   const reason = `${planned.why}${told(planned.rule, choice, samples)}${among}; against the baseline, ${margins}`;
   return { ...choice, rule, fallback: undefined, gate: answer, reason };
+}
+
+/** The rule whose choice is executed, or moved on from. */
+function chosenBy(rule: NamedRule): Rule {
+  return rule === 'refine' ? 'energy' : rule;
+}
+
+/** The decision once its candidate was moved: the moved chunk where that lowered the energy, else the candidate still. */
+export function refined(decision: Decision, refinement: Refinement): Decision {
+  const reason = `${decision.reason}; ${toldOfMove(refinement)}`;
+  if (refinement.stepsTaken === 0) return { ...decision, refinement, reason };
+  return { ...decision, origin: 'refined', chunk: refinement.chunk, refinement, reason };
 }
 
 /** The candidates that a gate looks at, and their places among all. */
@@ -205,17 +222,12 @@ function placed(choice: Choice, places: readonly number[], { batch }: Samples): 
   return { ...choice, index: places[choice.index]!, weights };
 }
 
-const WITHOUT = {
-  deadline: 'the time was up before there were energies',
-  overload: 'the queue is full',
-  engine: 'the engine gave no energies',
-} as const;
-
-function whyWithout({ without, detail }: Without): string {
-  return detail === undefined ? WITHOUT[without] : `${WITHOUT[without]} (${detail})`;
-}
-
-function keepBaseline(samples: Samples, rule: Rule | 'auto', fallback: Fallback, reason: string): Decision {
+function keepBaseline(
+  samples: Samples,
+  rule: NamedRule | 'auto',
+  fallback: Fallback,
+  reason: string,
+): Decision {
   const { batch, baseline } = samples;
   return {
     origin: 'baseline',
@@ -227,27 +239,4 @@ function keepBaseline(samples: Samples, rule: Rule | 'auto', fallback: Fallback,
     gate: undefined,
     reason,
   };
-}
-
-/** What a rule did, in words. */
-function told(rule: Rule, { origin, index, weights }: Choice, { batch, modes }: Samples): string {
-  const used = weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
-  const among = modes.count === 1 ? '' : `, all of one mode of ${modes.count}`;
-  const which = `candidate ${index} of ${batch.candidates}`;
-  switch (rule) {
-    case 'energy':
-      return `${which} has the lowest energy`;
-    case 'consensus':
-      return `${which} is the medoid`;
-    case 'consensus_of_best':
-      return `${which} is the medoid of those with the lowest energies`;
-    case 'energy_mean':
-    case 'consensus_mean':
-      if (origin === 'candidate') return `${which} stands for its mode, which has no mean`;
-      return `the ${rule === 'energy_mean' ? 'mean weighted by energy' : 'mean'} of ${used} candidates${among}`;
-  }
-}
-
-function figure(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

@@ -14,9 +14,13 @@ export const ENERGY_RULES = ['energy', 'energy_mean', 'consensus_of_best'] as co
 export const CONSENSUS_RULES = ['consensus', 'consensus_mean'] as const;
 export type EnergyRule = (typeof ENERGY_RULES)[number];
 export type Rule = EnergyRule | (typeof CONSENSUS_RULES)[number];
+/** What a request may ask for by name: `refine` moves on from the choice of `energy` (`descent.ts`), and no calibration looks for it. */
+export type NamedRule = Rule | 'refine';
 
-export function needsEnergies(rule: Rule): rule is EnergyRule {
-  return (ENERGY_RULES as readonly string[]).includes(rule);
+export function needsEnergies<Named extends NamedRule>(
+  rule: Named,
+): rule is Exclude<Named, (typeof CONSENSUS_RULES)[number]> {
+  return !(CONSENSUS_RULES as readonly string[]).includes(rule);
 }
 
 /** A chunk, and which candidates it is made of. */

@@ -163,20 +163,42 @@ export async function submitWork(
   { metrics }: Pick<ServingParts, 'metrics'>,
   scope: Scope,
   model: ServedModel,
-  work: Pick<Work, 'contexts' | 'task' | 'hold'>,
+  work: Pick<Work, 'contexts' | 'task' | 'hold' | 'pin'>,
   decodeMs: number,
+): Promise<WorkResult> {
+  const receivedMs = scope.startMs - decodeMs;
+  scope.trace?.received(receivedMs);
+  const decodedMs = observeStage(
+    metrics,
+    scope,
+    model,
+    'decode',
+    receivedMs,
+    systemClock.nowMs() - receivedMs,
+  );
+  scope.caller.arrived?.();
+  return runWork(metrics, scope, model, work, decodedMs);
+}
+
+/** The same for more work of a request whose first work has come back. */
+export function submitMore(
+  { metrics }: Pick<ServingParts, 'metrics'>,
+  scope: Scope,
+  model: ServedModel,
+  work: Pick<Work, 'contexts' | 'task'>,
+): Promise<WorkResult> {
+  return runWork(metrics, scope, model, work, systemClock.nowMs());
+}
+
+async function runWork(
+  metrics: Metrics,
+  scope: Scope,
+  model: ServedModel,
+  work: Pick<Work, 'contexts' | 'task' | 'hold' | 'pin'>,
+  submittedMs: number,
 ): Promise<WorkResult> {
   const { client, owner } = scope.caller;
   const { deadlineMs, signal } = scope;
-  const stage = (name: Stage, fromMs: number, ms: number): number => {
-    metrics.stageSeconds.observe({ model: model.name, stage: name }, ms / 1000);
-    scope.trace?.stage(name, fromMs, ms);
-    return fromMs + ms;
-  };
-  const receivedMs = scope.startMs - decodeMs;
-  scope.trace?.received(receivedMs);
-  const decodedMs = stage('decode', receivedMs, systemClock.nowMs() - receivedMs);
-  scope.caller.arrived?.();
   const result = await model.scheduler.submit({
     client,
     ...(owner === undefined ? {} : { owner }),
@@ -188,11 +210,25 @@ export async function submitWork(
   scope.resultMs = systemClock.nowMs();
   const { queueMs, encodeMs, scoreMs } = result.timings;
   // a work that was cut into pieces waited between them; its stages stand one after the other all the same
-  const takenMs = stage('queue', decodedMs, queueMs);
-  const encodedMs = stage('encode', takenMs, encodeMs);
-  stage('score', encodedMs, scoreMs);
+  const takenMs = observeStage(metrics, scope, model, 'queue', submittedMs, queueMs);
+  const encodedMs = observeStage(metrics, scope, model, 'encode', takenMs, encodeMs);
+  observeStage(metrics, scope, model, 'score', encodedMs, scoreMs);
   scope.trace?.note('action_energy.batch.requests', result.batch.works);
   return result;
+}
+
+/** Returns when it ended. */
+function observeStage(
+  metrics: Metrics,
+  { trace }: Scope,
+  { name: model }: ServedModel,
+  stage: Stage,
+  fromMs: number,
+  ms: number,
+): number {
+  metrics.stageSeconds.observe({ model, stage }, ms / 1000);
+  trace?.stage(stage, fromMs, ms);
+  return fromMs + ms;
 }
 
 /** After the answer has been handed over. */

@@ -3,20 +3,12 @@
  * is checked before it is queued; the energies are computed once and shared by answer, metrics and live quality.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { ContextRef } from '../batching/work.js';
+import type { ContextRef, HeldContext } from '../batching/work.js';
 import type { KeptContext } from '../batching/context-cache.js';
-import type { Slope } from '../engine/engine.js';
 import { invalid, toFault } from '../errors.js';
 import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import { CORRECTED_TAU, type Correction } from '../calibration/correction.js';
-import {
-  energiesFromRaw,
-  poolWeights,
-  probabilities,
-  rank,
-  type Energies,
-  type EnergyOptions,
-} from '../model/energy.js';
+import { energiesFromRaw, probabilities, rank, type Energies, type EnergyOptions } from '../model/energy.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { Pool } from '../model/card.js';
 import type { Observed } from '../quality/live-quality.js';
@@ -30,6 +22,7 @@ import {
   type ContextInput,
 } from './checked-inputs.js';
 import type { Answered } from '../calibration/apply.js';
+import { slopeOf, withoutSlopes, type ActionGradients } from './action-slopes.js';
 import { comparedBaseline, type Baseline } from './baseline.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
@@ -77,8 +70,8 @@ export interface ScoreAnswer extends Answered {
   readonly best: number;
   /** [N] pooled raw values, where asked for. */
   readonly logits?: Float64Array;
-  /** [N, H, A], where asked for: the derivative of each energy by its own chunk. */
-  readonly actionGradients?: { readonly shape: readonly number[]; readonly values: Float32Array };
+  /** Where asked for. */
+  readonly actionGradients?: ActionGradients;
   readonly baseline?: Baseline;
   readonly kept?: KeptContext;
   /** Why it was not kept; empty when it was, or nobody asked. */
@@ -105,6 +98,8 @@ export async function scoreRequest(
 export interface CheckedRequest extends Omit<ScoreRequest, 'context' | 'candidates' | 'move'> {
   readonly context: ReturnType<typeof checkedContext>;
   readonly actions: ActionBatch;
+  /** Takes the encoded context over, in use until it is released; not called where there was no room to hold it. */
+  readonly pin?: (context: HeldContext) => void;
 }
 
 /** The same from there on. */
@@ -135,7 +130,10 @@ export async function scoreActions(
     episodeStep: request.episodeStep,
   });
   const select = checkedSelection(request, actions.candidates, compare);
-  const slope = request.actionGradients === true ? slopeOf(request.score, pool, actions.steps) : undefined;
+  const slope =
+    request.actionGradients === true
+      ? slopeOf('options.action_gradients', request.score, pool, actions.steps)
+      : undefined;
   const context = kept(parts, request);
 
   const hold = quality?.wants(actions.steps) === true;
@@ -147,11 +145,14 @@ export async function scoreActions(
       contexts: [context],
       task: slope ? { kind: 'gradient', actions, slope } : { kind: 'score', actions },
       hold,
+      pin: request.pin !== undefined,
     },
     request.decodeMs,
   );
   if (hold) submitted.catch((error: unknown) => quality?.forgo(toFault(error)));
   const result = await submitted;
+  const [pinned] = result.pinned ?? [];
+  if (pinned !== undefined) request.pin?.(pinned);
 
   const { raw, gradients } = slope ? withoutSlopes(rawOf(result), actions) : { raw: rawOf(result) };
   const all = energiesFromRaw(raw, actions.steps, options);
@@ -182,7 +183,7 @@ export async function scoreActions(
     ...(request.logits && { logits: logitsOf(raw, actions, options, all) }),
     ...(gradients && { actionGradients: gradients }),
     ...(request.keep && keptContext !== undefined && { kept: keptContext }),
-    keepRefused: result.keepRefused?.message ?? '',
+    keepRefused: (request.keep && result.keepRefused?.message) ?? '',
     version: model.version,
     timings: timingsOf(result, scope),
   };
@@ -201,34 +202,6 @@ function correctionOf(
     });
   }
   return calibration.correcting();
-}
-
-/** What the engine is to differentiate. Errors: the corrected score, whose density has no gradient here. */
-function slopeOf(score: ScoreRequest['score'], pool: Pool, steps: number): Slope {
-  if (score === 'corrected') {
-    throw invalid('options.action_gradients', 'the corrected score has no gradient', {
-      found: 'CORRECTED',
-      wanted: 'READOUT or LOGIT',
-    });
-  }
-  const windowed = pool.kind === 'windowed_max';
-  return { score, pool: windowed ? { window: pool.window } : Float32Array.from(poolWeights(pool, steps)) };
-}
-
-/** [N, H + H*A] as raw steps [N, H] and gradients [N, H, A]. */
-function withoutSlopes(
-  values: Float32Array,
-  { candidates, steps }: ActionBatch,
-): { readonly raw: Float32Array; readonly gradients: NonNullable<ScoreAnswer['actionGradients']> } {
-  const width = values.length / candidates;
-  const raw = new Float32Array(candidates * steps);
-  const gradients = new Float32Array(values.length - raw.length);
-  const dims = width / steps - 1; // A
-  for (let i = 0; i < candidates; i++) {
-    raw.set(values.subarray(i * width, i * width + steps), i * steps);
-    gradients.set(values.subarray(i * width + steps, (i + 1) * width), i * (width - steps));
-  }
-  return { raw, gradients: { shape: [candidates, steps, dims], values: gradients } };
 }
 
 /** Pooled raw values: the energies themselves when those are what was asked for. */

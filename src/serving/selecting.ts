@@ -5,19 +5,22 @@
 import { randomInt } from 'node:crypto';
 import type { KeptContext } from '../batching/context-cache.js';
 import { systemClock } from '../batching/clock.js';
-import { deadlineFault } from '../batching/refusals.js';
-import type { Stage } from '../engine/stages.js';
-import { invalid, toFault, type Fault } from '../errors.js';
+import type { HeldContext } from '../batching/work.js';
+import { invalid } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import type { Recorder } from '../recording/recorder.js';
 import type { RecordedRow } from '../recording/row-file.js';
 import { actionTraits, chunkOf } from '../selection/candidates.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
-import { decide, plan, type Decision, type Without } from '../selection/decide.js';
-import { applyRule, samplesOf, type Choice, type Rule } from '../selection/rules.js';
+import { decide, plan, refined, type Decision } from '../selection/decide.js';
+import type { Without } from '../selection/reasons.js';
+import { refineSettings, type RefineRequest } from '../selection/descent.js';
+import { applyRule, samplesOf, type Choice, type NamedRule } from '../selection/rules.js';
 import { checkedActions, checkedContext, checkedIndex } from './checked-inputs.js';
-import { scoreActions, type ScoreAnswer, type ScoreRequest } from './scoring.js';
+import { inTime } from './in-time.js';
+import { refineChunk, type Refining } from './refining.js';
+import { scoreActions, type ScoreRequest } from './scoring.js';
 import type { Scope } from './scope.js';
 import type { ModelVersion, ServedModel } from './served-model.js';
 import type { ServingParts, Timings } from './admission.js';
@@ -28,7 +31,9 @@ export interface SelectRequest extends Pick<
   'context' | 'keep' | 'candidates' | 'move' | 'episodeStep' | 'decodeMs'
 > {
   readonly baseline: number;
-  readonly rule: Rule | 'auto';
+  readonly rule: NamedRule | 'auto';
+  /** Of the rule `refine` alone; absent: all defaults. */
+  readonly refinement?: RefineRequest;
   /** Absent: the score that the calibration found better. */
   readonly score?: ChoiceScore;
   readonly ungated: boolean;
@@ -63,6 +68,7 @@ export async function selectAction(
 ): Promise<SelectAnswer> {
   const { card, calibration, decisions } = model;
   checkOptions(request);
+  const refine = refining(request, model);
   const move = request.move && request.context.kind === 'inline';
   // first: with a moved context, the memory of the candidates is gone
   const actions = checkedActions(parts.limits, card, 'candidates', request.candidates, 1, move);
@@ -70,27 +76,43 @@ export async function selectAction(
   const context = checkedContext(parts, model, request.context, move);
   const recorded = recordable(parts, model, request, context);
 
-  const score = request.score ?? calibration.choosingScore;
+  const score = refine?.score ?? request.score ?? calibration.choosingScore;
   if (score === 'corrected') calibration.correcting(); // a wrong request fails whatever rule or time there is
   const terms = calibration.choosing(score);
   const gateOpen = terms?.gate === undefined || decisions.isOpen(terms.version, terms.gate.bound);
   const planned = plan(request, terms, gateOpen);
   const isControl = decisions.isControl(request.episode);
   let decision: Decision | undefined;
+  let pinned: HeldContext | undefined;
 
   const scoring =
     planned.kind === 'baseline'
       ? undefined
-      : inTime(parts, model, request, scope, (inner) => {
+      : inTime(parts, model, request, scope, async (inner) => {
           const known = (energies: Float64Array) => {
             decision = decide(planned, samples, energies, isControl);
-            return decision.origin === 'average'
+            return decision.origin === 'average' || (refine && decision.fallback === undefined)
               ? undefined
               : ({ source: 'executed', index: decision.index } as const);
           };
           // what a correction needs of the calibration, nothing else of it is asked for
           const how = { score, raw: score !== 'corrected', topK: 0, logits: false, known };
-          return scoreActions(parts, model, { ...request, ...how, context, actions }, inner);
+          const pin = refine && { pin: (held: HeldContext) => void (pinned = held) };
+          const answer = await scoreActions(
+            parts,
+            model,
+            { ...request, ...how, ...pin, context, actions },
+            inner,
+          );
+          if (refine === undefined || decision === undefined || decision.fallback !== undefined)
+            return answer;
+          const { chunk, index } = decision;
+          const start = { chunk, energy: answer.energies[index]!, units: samples.metric.units };
+          const { refinement, timings } = await refineChunk(parts, model, inner, pinned, start, refine);
+          decision = refined(decision, refinement);
+          return { ...answer, timings: later(answer.timings, timings, scope) };
+        }).finally(() => {
+          if (pinned !== undefined) model.scheduler.release([pinned]);
         });
   const samples = samplesOf(actions, actionTraits(card), request.baseline); // while the engine runs
   const consensus = applyRule('consensus', samples);
@@ -118,12 +140,29 @@ export async function selectAction(
   };
 }
 
+/**
+ * How the rule `refine` moves a chunk, and by which score; undefined: another rule. What the calibration chooses by is taken
+ * where it has a gradient. Errors: `refinement`.
+ */
+function refining(
+  { rule, refinement, score: asked }: SelectRequest,
+  { card, calibration }: ServedModel,
+): Refining | undefined {
+  if (rule !== 'refine') return undefined;
+  const score = asked ?? calibration.choosingScore;
+  return {
+    settings: refineSettings(refinement ?? {}, card),
+    score: score === 'corrected' ? 'readout' : score,
+  };
+}
+
 /** Errors: options that contradict each other, ids and times that are none. */
 function checkOptions({
   context,
   keep,
   rule,
   score,
+  refinement,
   ungated,
   episodeStep,
   episode,
@@ -146,6 +185,22 @@ function checkOptions({
   if (rule === 'auto' && score !== undefined) {
     contradiction('score', 'AUTO takes the score that was calibrated', 'score with AUTO', 'one of the two');
   }
+  if (refinement !== undefined && rule !== 'refine') {
+    contradiction(
+      'refinement',
+      'only REFINE moves a chunk',
+      `refinement with ${rule.toUpperCase()}`,
+      'REFINE',
+    );
+  }
+  if (rule === 'refine' && score === 'corrected') {
+    contradiction(
+      'score',
+      'the corrected score has no gradient',
+      'CORRECTED with REFINE',
+      'READOUT or LOGIT',
+    );
+  }
   if (episodeStep !== undefined && !Number.isFinite(episodeStep)) {
     contradiction('episode_step', 'not a time', String(episodeStep), 'a finite number');
   }
@@ -156,83 +211,6 @@ function checkOptions({
     if (id !== undefined && !Number.isSafeInteger(id)) {
       contradiction(field, 'too large to be told from its neighbours', String(id), 'below 2^53');
     }
-  }
-}
-
-/** Of the time until the deadline, this is left for the way back to the caller. */
-const RESERVE_SHARE = 0.2;
-const LEAST_RESERVE_MS = 1;
-const MOST_RESERVE_MS = 20;
-
-/** When the answer must be known, on `systemClock`; Infinity without any deadline. */
-function decideByMs({ timeoutMs, decodeMs }: SelectRequest, { startMs, deadlineMs }: Scope): number {
-  const left = Math.max(0, deadlineMs - startMs);
-  const reserve = Math.min(MOST_RESERVE_MS, Math.max(LEAST_RESERVE_MS, RESERVE_SHARE * left));
-  const asked = timeoutMs === 0 ? Infinity : startMs - decodeMs + timeoutMs;
-  return Math.min(asked, deadlineMs - reserve);
-}
-
-/**
- * Scores unless something of the server is in the way; what that is comes back as a value. Errors: what is the caller's to mend.
- */
-async function inTime(
-  parts: ServingParts,
-  model: ServedModel,
-  request: SelectRequest,
-  scope: Scope,
-  score: (inner: Scope) => Promise<ScoreAnswer>,
-): Promise<ScoreAnswer | Without> {
-  const byMs = decideByMs(request, scope);
-  const refusal = model.scheduler.refusal(scope.caller.client);
-  if (refusal !== undefined) {
-    parts.metrics.rejections.inc({ model: model.name, reason: refusal.reason });
-    return without(refusal.fault);
-  }
-  // what still waits, or runs, when the time is up ends then
-  const late = new AbortController();
-  const leave = (): void => late.abort(scope.signal.reason);
-  scope.signal.addEventListener('abort', leave);
-  if (scope.signal.aborted) leave();
-  const cancel =
-    byMs === Infinity
-      ? undefined
-      : systemClock.setTimer(byMs - systemClock.nowMs(), () => late.abort(deadlineFault()));
-  const inner: Scope = { ...scope, deadlineMs: byMs, signal: late.signal };
-  try {
-    return await score(inner);
-  } catch (error) {
-    return without(toFault(error));
-  } finally {
-    cancel?.();
-    scope.signal.removeEventListener('abort', leave);
-    if (inner.resultMs !== undefined) scope.resultMs = inner.resultMs;
-  }
-}
-
-/** Stages at which a value that is not finite is the model's, not the caller's. */
-const RESULTS: readonly string[] = [
-  'context_mapped',
-  'action_mapped',
-  'attention',
-  'raw_steps',
-] satisfies Stage[];
-
-/** The fault as the reason of an answer. Rethrows what the caller can mend, or has given up. */
-function without(fault: Fault): Without {
-  const { kind, field, summary } = fault;
-  switch (kind) {
-    case 'deadline':
-      return { without: 'deadline' };
-    case 'exhausted':
-      return { without: 'overload', detail: summary };
-    case 'unavailable':
-    case 'internal':
-      return { without: 'engine' };
-    case 'invalid':
-      if (field === undefined || !(RESULTS.includes(field) || field.startsWith('energy['))) throw fault;
-      return { without: 'engine', detail: `${field}: ${summary}` };
-    default:
-      throw fault;
   }
 }
 
@@ -265,6 +243,7 @@ function remember(
   recorded: RecordedContext | undefined,
   { caller }: Scope,
 ): string {
+  const isCandidate = origin === 'candidate' || origin === 'baseline';
   const trial = gate?.accepted !== true ? undefined : fallback === 'control' ? 'control' : 'choice';
   const recording = recorded?.recorder.begin(name, {
     hidden: recorded.hidden,
@@ -281,18 +260,33 @@ function remember(
     owner: caller.owner,
     episode,
     candidates: actions.candidates,
-    executed: origin === 'average' ? undefined : index,
+    executed: isCandidate ? index : undefined,
     trial,
     calibrationVersion: calibration.version,
     ...(recording && {
       onOutcome: (outcome) => {
         if (outcome === undefined) return recording.finish(undefined);
         const { executed } = outcome;
-        const other = executed === undefined || executed === index ? undefined : chunkOf(actions, executed);
+        const isChosen = executed === undefined || (executed === index && isCandidate);
+        const other = isChosen ? undefined : chunkOf(actions, executed);
         return recording.finish(1 - outcome.cost, other);
       },
     }),
   });
+}
+
+/** With what more work took. */
+function later(
+  first: Timings,
+  { queueMs, scoreMs }: Pick<Timings, 'queueMs' | 'scoreMs'>,
+  { startMs }: Scope,
+): Timings {
+  return {
+    queueMs: first.queueMs + queueMs,
+    encodeMs: first.encodeMs,
+    scoreMs: first.scoreMs + scoreMs,
+    totalMs: systemClock.nowMs() - startMs,
+  };
 }
 
 /** Of an answer that no work was done for. */

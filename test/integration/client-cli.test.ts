@@ -116,6 +116,42 @@ describe('action-energy client', () => {
         assert.equal(energies[candidate], Math.min(...energies));
         assert.match(reason, /has the lowest energy, without a gate$/);
       }
+      const refine = [
+        '--rule',
+        'refine',
+        '--ungated',
+        '--steps',
+        '2',
+        '--step-length',
+        '0.1',
+        '--dims',
+        '0,2',
+      ];
+      const moved = await runCli(
+        'client',
+        'select',
+        ...address,
+        DATA,
+        ...refine,
+        '--trust-radius',
+        '0.05',
+        '--json',
+      );
+      assert.equal(moved.code, 0, moved.stderr);
+      const refined = JSON.parse(moved.stdout) as {
+        contexts: {
+          origin: string;
+          refinement: { start_energy: number; energy: number; displacement: number };
+        }[];
+      };
+      for (const { origin, refinement } of refined.contexts) {
+        assert.equal(origin, 'refined');
+        assert.ok(refinement.energy < refinement.start_energy);
+        assert.ok(refinement.displacement <= 0.05 + 1e-7);
+      }
+      const gripper = await runCli('client', 'select', ...address, DATA, ...refine, '--dims', '6');
+      assert.equal(gripper.code, 2);
+      assert.match(gripper.stderr, /refinement\.dims\[0\].*never moves/);
       const wrong = await runCli('client', 'select', ...address, DATA, '--baseline', '16');
       assert.equal(wrong.code, 2);
       assert.match(wrong.stderr, /baseline_index/);

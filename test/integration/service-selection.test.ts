@@ -186,15 +186,24 @@ describe('SelectAction', () => {
   }
 
   test('bytes of a fuzzer: a typed error or a chunk for each, and the server answers after', async () => {
-    const whole = SelectAction.requestSerialize(good);
+    const refinement = { steps: 3, stepLength: 0.05, trustRadius: 0.2, dims: [0, 1] };
+    const wholes = fc.constantFrom(
+      SelectAction.requestSerialize(good),
+      SelectAction.requestSerialize({ ...good, rule: 'REFINE', refinement }),
+    );
     const raw = { ...SelectAction, requestSerialize: (bytes: Buffer) => bytes };
-    const edits = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
-    const flipped = edits.map((pairs) => {
+    // the tail holds the options, the refinement among them
+    const place = fc.oneof(
+      fc.nat(),
+      fc.nat(63).map((fromEnd) => -1 - fromEnd),
+    );
+    const edits = fc.array(fc.tuple(place, fc.nat(255)), { minLength: 1, maxLength: 8 });
+    const flipped = fc.tuple(wholes, edits).map(([whole, pairs]) => {
       const bytes = Buffer.from(whole);
-      for (const [at, value] of pairs) bytes[at] = value;
+      for (const [at, value] of pairs) bytes[(at < 0 ? bytes.length : 0) + (at % bytes.length)] = value;
       return bytes;
     });
-    const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
+    const cut = fc.tuple(wholes, place).map(([whole, at]) => whole.subarray(0, at % whole.length));
     const noise = fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes));
     await fc.assert(
       fc.asyncProperty(fc.oneof(flipped, cut, noise), async (bytes) => {
@@ -210,7 +219,7 @@ describe('SelectAction', () => {
           );
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     );
     assert.equal((await call(client, SelectAction, good)).origin, 'CANDIDATE');
   });

@@ -36,6 +36,7 @@ export async function everyKindOfCall(
         baselineIndex: 0,
         episodeId: String(i),
       });
+      await call(raw, SelectAction, { ...requests.score(i), rule: 'REFINE', ungated: true });
       await call(raw, ReportOutcome, {
         requestId: selected.requestId,
         success: i % 2 === 0,

@@ -137,6 +137,32 @@ def test_the_matrix(energy_client: EnergyClient, example: Example) -> None:
         energy_client.matrix([contexts[0], contexts[1][:, :10]], experts)
 
 
+def test_refine_lowers_the_energy_and_leaves_the_gripper(
+    energy_client: EnergyClient, example: Example
+) -> None:
+    hidden, mask, chunks = example["hidden"][1], example["pad_mask"][1], example["candidates"][1]
+    best = energy_client.select(hidden, chunks, mask=mask, rule="energy", ungated=True)
+    chosen = energy_client.refine(hidden, chunks, mask=mask, ungated=True, steps=4, trust_radius=0.1)
+    assert (chosen.origin, chosen.rule, chosen.index) == ("refined", "refine", best.index), chosen.reason
+    found = chosen.refinement
+    assert found is not None
+    assert found.energy < found.start_energy == best.energies.min()  # type: ignore[union-attr]
+    assert 0 < found.displacement <= 0.1 + 1e-6
+    assert energy_client.rank(hidden, chosen.chunk, mask=mask, raw=True).energies[0] == pytest.approx(
+        found.energy, rel=1e-5
+    )
+    np.testing.assert_array_equal(chosen.chunk[:, 6], chunks[best.index][:, 6])
+    with energy_client.context(hidden, mask=mask) as context:
+        one = context.refine(chunks, ungated=True, dims=[0])
+    assert one.origin == "refined"
+    np.testing.assert_array_equal(one.chunk[:, 1:], chunks[best.index][:, 1:])
+    # what only the model's card knows comes back as the baseline
+    gripper = energy_client.refine(hidden, chunks, mask=mask, ungated=True, baseline=3, dims=[6])
+    assert (gripper.is_baseline, gripper.index) == (True, 3)
+    assert gripper.error is not None
+    assert gripper.error.field == "refinement.dims[0]"
+
+
 RULES = ["energy", "energy_mean", "consensus", "consensus_mean", "consensus_of_best"]
 
 
@@ -220,6 +246,8 @@ def test_asyncio(energy_server: ServerProcess, energy_client: EnergyClient, exam
             assert context.id is None
             selection = await client.select(hidden, chunks, mask=mask, rule="energy", ungated=True)
             assert selection.chunk.shape == (8, 7)
+            refined = await client.refine(hidden, chunks, mask=mask, ungated=True)
+            assert refined.origin == "refined"
             matrix = await client.matrix([hidden], chunks, masks=[mask])
             np.testing.assert_allclose(matrix.energies[0], expected.energies, atol=1e-5)
             with pytest.raises(InvalidInput):

@@ -72,6 +72,51 @@ def test_a_consensus(client: EnergyClient, hidden: np.ndarray, chunks: np.ndarra
     assert chosen.consensus is not None
 
 
+@pytest.mark.parametrize("units", ["normalized_q99", "unspecified"])
+def test_refine(hidden: np.ndarray, chunks: np.ndarray, units: str) -> None:
+    with EnergyClient(transport=FakeServer(units=units), deadline=5.0) as client:
+        best = client.select(hidden, chunks, rule="energy")
+        chosen = client.refine(hidden, chunks, steps=2, step_length=0.1, trust_radius=0.15, dims=[0, 2])
+    assert (chosen.origin, chosen.rule, chosen.index) == ("refined", "refine", best.index)
+    found = chosen.refinement
+    assert found is not None
+    assert best.energies is not None
+    assert found.energy < found.start_energy == best.energies.min()
+    assert (found.steps, found.end) == (2, "steps")
+    single = chosen.chunk.astype(np.float32)
+    assert default_energy(hidden, single[None])[0] == pytest.approx(found.energy)
+    moved = np.abs(single - chunks[best.index].astype(np.float32))
+    assert (moved[:, [0, 2]] > 0).any()
+    assert (moved[:, [1, 3, 4, 5, 6]] == 0).all()
+    scale = 1.0 if units == "normalized_q99" else chunks.std(axis=(0, 1))
+    assert (moved / scale).max() <= 0.15 + 1e-6
+    assert found.displacement == pytest.approx((moved / scale).max(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps": 0},
+        {"steps": 17},
+        {"steps": 2.5},
+        {"step_length": float("nan")},
+        {"step_length": -0.1},
+        {"trust_radius": 0.0},
+        {"trust_radius": float("inf")},
+        {"dims": []},
+        {"dims": [7]},
+        {"dims": [-1]},
+        {"dims": [1, 1]},
+        {"baseline": 6},
+    ],
+)
+def test_a_refinement_that_no_data_can_make_right_is_raised(
+    client: EnergyClient, hidden: np.ndarray, chunks: np.ndarray, options: dict
+) -> None:
+    with pytest.raises(InvalidInput):
+        client.refine(hidden, chunks, **options)
+
+
 @pytest.mark.parametrize(
     "error",
     [Unavailable("gone"), DeadlineExceeded("late"), Overloaded("full"), NotFound("x"), RuntimeError("a bug")],
@@ -88,8 +133,8 @@ def test_whatever_fails_the_baseline_comes_back(
     fake.fail_next(error, 50)  # type: ignore[arg-type]
     with caplog.at_level(logging.WARNING):
         kinds = set()
-        for _ in range(3):
-            chosen = client.select(hidden, chunks, baseline=2, deadline=0.05)
+        for call in (client.select, client.select, client.refine):
+            chosen = call(hidden, chunks, baseline=2, deadline=0.05)
             kinds.add(chosen.fallback)
             assert chosen.is_baseline
             np.testing.assert_array_equal(chosen.chunk, chunks[2])

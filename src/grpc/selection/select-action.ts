@@ -1,11 +1,13 @@
 /** SelectAction, from message to request and from answer to message. */
 import { invalid } from '../../errors.js';
+import type { Refined } from '../../generated/action_energy/v1/Refined.js';
 import type { Rule as RuleMessage, Rule__Output } from '../../generated/action_energy/v1/Rule.js';
 import type { SelectActionRequest__Output } from '../../generated/action_energy/v1/SelectActionRequest.js';
 import type { SelectActionResponse } from '../../generated/action_energy/v1/SelectActionResponse.js';
 import type { ModelCard } from '../../model/card.js';
 import type { Decision, Fallback } from '../../selection/decide.js';
-import type { Rule } from '../../selection/rules.js';
+import type { RefineEnd, Refinement } from '../../selection/descent.js';
+import type { NamedRule } from '../../selection/rules.js';
 import type { Scope } from '../../serving/scope.js';
 import * as serving from '../../serving/selecting.js';
 import { modelOf, type ServingParts } from '../../serving/admission.js';
@@ -29,7 +31,7 @@ function decodeRequest(
   { message, move, decodeMs }: Parsed<SelectActionRequest__Output>,
   card: ModelCard,
 ): serving.SelectRequest {
-  const { keepContext, score, episodeStep, episodeId, taskId } = message;
+  const { keepContext, score, refinement, episodeStep, episodeId, taskId } = message;
   const candidates = decodeFloatTensor('candidates', message.candidates, chunkAxes(card));
   const context =
     message.context === 'contextId'
@@ -45,6 +47,14 @@ function decodeRequest(
     ungated: message.ungated,
     timeoutMs: message.timeoutMs,
     ...(score !== undefined && score !== 'SCORE_UNSPECIFIED' && { score: decodeScore('score', score) }),
+    ...(refinement && {
+      refinement: {
+        steps: refinement.steps,
+        stepLength: Number(refinement.stepLength),
+        trustRadius: Number(refinement.trustRadius),
+        dims: refinement.dims,
+      },
+    }),
     ...(keepContext && { keep: { leaseMs: keepContext.leaseMs } }),
     ...(episodeStep !== undefined && { episodeStep: Number(episodeStep) }),
     ...(episodeId !== undefined && { episode: Number(episodeId) }),
@@ -52,7 +62,7 @@ function decodeRequest(
   };
 }
 
-const RULES: Readonly<Record<Rule__Output, Rule | 'auto'>> = {
+const RULES: Readonly<Record<Rule__Output, NamedRule | 'auto'>> = {
   RULE_UNSPECIFIED: 'auto',
   AUTO: 'auto',
   ENERGY: 'energy',
@@ -60,9 +70,10 @@ const RULES: Readonly<Record<Rule__Output, Rule | 'auto'>> = {
   CONSENSUS: 'consensus',
   CONSENSUS_MEAN: 'consensus_mean',
   CONSENSUS_OF_BEST: 'consensus_of_best',
+  REFINE: 'refine',
 };
 
-function decodeRule(field: string, rule: Rule__Output): Rule | 'auto' {
+function decodeRule(field: string, rule: Rule__Output): NamedRule | 'auto' {
   if (Object.hasOwn(RULES, rule)) return RULES[rule];
   throw invalid(field, 'unknown rule', {
     found: String(rule),
@@ -77,12 +88,14 @@ const RULE_NAMES = {
   consensus: 'CONSENSUS',
   consensus_mean: 'CONSENSUS_MEAN',
   consensus_of_best: 'CONSENSUS_OF_BEST',
-} as const satisfies Record<Rule | 'auto', RuleMessage>;
+  refine: 'REFINE',
+} as const satisfies Record<NamedRule | 'auto', RuleMessage>;
 
 const ORIGINS = {
   candidate: 'CANDIDATE',
   average: 'AVERAGE',
   baseline: 'BASELINE',
+  refined: 'REFINED',
 } as const satisfies Record<Decision['origin'], SelectActionResponse['origin']>;
 
 const FALLBACKS = {
@@ -95,6 +108,18 @@ const FALLBACKS = {
   gate_refused: 'GATE_REFUSED',
   control: 'CONTROL',
 } as const satisfies Record<Fallback, SelectActionResponse['fallback']>;
+
+const ENDS = {
+  steps: 'STEPS',
+  lowest: 'LOWEST',
+  time: 'TIME',
+  room: 'ROOM',
+  failed: 'FAILED',
+} as const satisfies Record<RefineEnd, string>;
+
+function refinedMessage({ startEnergy, energy, stepsTaken, displacement, end }: Refinement): Refined {
+  return { startEnergy, energy, stepsTaken, displacement, end: ENDS[end] };
+}
 
 function answerMessage(answer: serving.SelectAnswer): SelectActionResponse {
   const { decision, shape, consensus } = answer;
@@ -113,6 +138,7 @@ function answerMessage(answer: serving.SelectAnswer): SelectActionResponse {
       modes: consensus.modes,
     },
     ...(decision.gate && { gate: gateMessage(decision.gate) }),
+    ...(decision.refinement && { refinement: refinedMessage(decision.refinement) }),
     ...(answer.kept && { context: keptMessage(answer.kept) }),
     keepRefused: answer.keepRefused,
     model: { ...answer.version, calibrationVersion: answer.calibrationVersion },

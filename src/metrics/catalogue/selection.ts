@@ -8,7 +8,7 @@ export const SELECTION = {
     name: 'action_energy_selections_total',
     unit: 'count',
     labels: ['model', 'rule', 'result'],
-    help: 'Answers of SelectAction by rule and by what was executed: candidate, average, or why the baseline. deadline and overload want capacity, not_calibrated a calibration, gate_refused is the gate at work',
+    help: 'Answers of SelectAction by rule and by what was executed: candidate, average, refined, or why the baseline. deadline and overload want capacity, not_calibrated a calibration, gate_refused is the gate at work',
     panel: { row: 'verdict', title: 'Selections by result', show: 'share', by: ['result'] },
   },
   outcomes: {

@@ -61,6 +61,75 @@ describe('held contexts', () => {
   });
 });
 
+describe('pinned contexts', () => {
+  it('stay encoded and in the budget until released, and answer to no id', async () => {
+    const { scheduler, clock, engine, cache } = bench();
+    const first = scheduler.submit(work({ pin: true }));
+    await clock.advance(50);
+    const { pinned, kept } = await first;
+    assert.deepEqual(kept, [undefined]);
+    assert.deepEqual([engine.slots.size, cache.stats.entries], [1, 0]);
+    assert.ok(cache.stats.bytes > 0);
+    const again = scheduler.submit(
+      work({ contexts: [{ kind: 'held', held: pinned![0]! }], task: scoring(4) }),
+    );
+    await clock.advance(50);
+    assert.deepEqual([...(await again).raw!], [5]);
+    scheduler.release(pinned!);
+    await clock.advance(1);
+    assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
+  });
+
+  it('are neither evicted nor expired, and what is kept besides answers afterwards', async () => {
+    const { scheduler, clock, engine, cache } = bench();
+    const first = scheduler.submit(work({ contexts: [inline(10, 7, 100)], pin: true }));
+    await clock.advance(50);
+    const { pinned, kept } = await first;
+    const [{ id, expiresAtMs } = assert.fail()] = kept;
+    await clock.advance(expiresAtMs);
+    assert.equal(cache.stats.entries, 1, 'its lease runs from its last use');
+    scheduler.drop(id);
+    assert.ok(cache.stats.bytes > 0 && engine.slots.size === 1, 'dropped, and still in use');
+    scheduler.release(pinned!);
+    await clock.advance(1);
+    assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
+    const second = scheduler.submit(work({ contexts: [inline(10, 7, 100)], pin: true }));
+    await clock.advance(50);
+    const { pinned: others, kept: keptNow } = await second;
+    scheduler.release(others!);
+    const byId = scheduler.submit(work({ contexts: [{ kind: 'kept', id: keptNow[0]!.id }], pin: true }));
+    await clock.advance(5);
+    scheduler.release((await byId).pinned!);
+    assert.equal(cache.stats.entries, 1);
+  });
+
+  it('find no room: the work goes on, and says why', async () => {
+    const { scheduler, clock, engine, cache } = bench();
+    const large = scheduler.submit(work({ contexts: [inline(100_000)], pin: true }));
+    await clock.advance(200_000);
+    const { pinned, raw, keepRefused } = await large;
+    assert.deepEqual([pinned, raw!.length, keepRefused!.kind], [undefined, 2, 'exhausted']);
+    await clock.advance(1);
+    assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
+  });
+
+  it('are given back when the work fails or is cancelled while it runs', async () => {
+    const { scheduler, clock, engine, cache } = bench();
+    const abort = new AbortController();
+    const all = [
+      scheduler.submit(work({ contexts: [inline(5, 13)], pin: true })),
+      scheduler.submit(work({ contexts: [inline(5)], pin: true, signal: abort.signal })),
+    ];
+    const outcomes = Promise.allSettled(all);
+    await clock.advance(1);
+    abort.abort();
+    await clock.advance(100);
+    assert.ok((await outcomes).every(({ status }) => status === 'rejected'));
+    await clock.advance(1);
+    assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
+  });
+});
+
 describe('background work', () => {
   it('begins only when there was no other work for the grace', async () => {
     const { scheduler, clock, reports } = bench({ backgroundGraceMs: 10 });

@@ -36,6 +36,7 @@ from action_energy.results import (
     Matrix,
     OutcomeReport,
     Ranking,
+    Refinement,
     Selection,
     Timings,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "Overloaded",
     "PermissionDenied",
     "Ranking",
+    "Refinement",
     "ScoreStream",
     "Selection",
     "StreamAnswer",

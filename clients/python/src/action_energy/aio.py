@@ -12,7 +12,14 @@ from action_energy.drive import drive_async
 from action_energy.errors import EnergyError
 from action_energy.model import ModelInfo
 from action_energy.operations import Operations
-from action_energy.options import ContextOptions, MatrixOptions, OutcomeOptions, RankOptions, SelectOptions
+from action_energy.options import (
+    ContextOptions,
+    MatrixOptions,
+    OutcomeOptions,
+    RankOptions,
+    RefineOptions,
+    SelectOptions,
+)
 from action_energy.plans import Plan
 from action_energy.target import TLS, Target, Token
 from action_energy.transport import AsyncGrpcTransport, AsyncTransport
@@ -52,6 +59,11 @@ class AsyncEnergyClient:
     ) -> results.Selection:
         """Always gives a chunk back."""
         return await self._run(self._operations.select(_handle(hidden), candidates, **options))
+
+    async def refine(
+        self, hidden: Union[ArrayLike, AsyncContext], candidates: ArrayLike, **options: Unpack[RefineOptions]
+    ) -> results.Selection:
+        return await self._run(self._operations.refine(_handle(hidden), candidates, **options))
 
     async def matrix(
         self,
@@ -113,6 +125,9 @@ class AsyncContext:
 
     async def select(self, candidates: ArrayLike, **options: Unpack[SelectOptions]) -> results.Selection:
         return await self._client.select(self, candidates, **options)
+
+    async def refine(self, candidates: ArrayLike, **options: Unpack[RefineOptions]) -> results.Selection:
+        return await self._client.refine(self, candidates, **options)
 
     async def drop(self) -> None:
         await self._client._run(self._client._operations.drop_context(self.handle, None))

@@ -18,7 +18,7 @@ from action_energy.contexts import ContextHandle, ContextLike, Sender
 from action_energy.errors import EnergyError, InternalError, InvalidInput, NotFound
 from action_energy.known_models import KnownModels
 from action_energy.model import ModelInfo, model_info
-from action_energy.options import Pool, ScoreOptions
+from action_energy.options import ChoiceOptions, Pool, ScoreOptions
 from action_energy.plans import Deadline, Plan, Retries, retried
 from action_energy.requests import (
     RULES,
@@ -32,6 +32,7 @@ from action_energy.requests import (
     joined,
     nested,
     pool_message,
+    refinement_message,
     score_options,
 )
 
@@ -133,21 +134,49 @@ class Operations:
         hidden: ContextLike,
         candidates: ArrayLike,
         *,
+        rule: str = "auto",
+        **options: Unpack[ChoiceOptions],
+    ) -> Plan[results.Selection]:
+        """Errors: `InvalidInput` for what no data can make right: no chunks, no such candidate, rule or score."""
+        check_choice(rule, tuple(RULES), "rule")
+        return (yield from self._choose(hidden, candidates_input(candidates, None), rule, None, **options))
+
+    def refine(
+        self,
+        hidden: ContextLike,
+        candidates: ArrayLike,
+        *,
+        steps: Optional[int] = None,
+        step_length: Optional[float] = None,
+        trust_radius: Optional[float] = None,
+        dims: Optional[Sequence[int]] = None,
+        **options: Unpack[ChoiceOptions],
+    ) -> Plan[results.Selection]:
+        """Errors: as `select`, and for steps, lengths and dims that are none."""
+        given = candidates_input(candidates, None)
+        refinement = refinement_message(
+            given.wire.shape[-1], steps=steps, step_length=step_length, trust_radius=trust_radius, dims=dims
+        )
+        return (yield from self._choose(hidden, given, "refine", refinement, **options))
+
+    def _choose(
+        self,
+        hidden: ContextLike,
+        given: CandidatesInput,
+        rule: str,
+        refinement: Optional[selection_pb2.Refinement],
+        *,
         mask: Optional[ArrayLike] = None,
         model: Optional[str] = None,
         deadline: Optional[float] = None,
         baseline: int = 0,
-        rule: str = "auto",
         score: Optional[str] = None,
         ungated: bool = False,
         episode_step: Optional[float] = None,
         episode: Optional[int] = None,
         task: Optional[int] = None,
     ) -> Plan[results.Selection]:
-        """Errors: `InvalidInput` for what no data can make right: no chunks, no such candidate, rule or score."""
-        given = candidates_input(candidates, None)
         check_index(baseline, given.wire.shape[0], "baseline")
-        check_choice(rule, tuple(RULES), "rule")
         if score is not None:
             check_choice(score, tuple(SCORES), "score")
         try:
@@ -167,6 +196,7 @@ class Operations:
                 episode_step=episode_step,
                 episode=episode,
                 task=task,
+                refinement=refinement,
             )
             answer = yield from self._sender.in_context(
                 _SELECTION + "SelectAction",

@@ -50,22 +50,39 @@ class RankOptions(ScoreOptions, CallOptions, total=False):
     """[S] or [1, S], True where a token is ignored; those are not sent."""
 
 
-class SelectOptions(CallOptions, total=False):
+class ChoiceOptions(CallOptions, total=False):
     mask: Optional[ArrayLike]
     """[S] or [1, S], True where a token is ignored; those are not sent."""
     baseline: int
     """Index of the policy's own candidate (default: 0)."""
-    rule: str
-    """`auto` (default), `energy`, `energy_mean`, `consensus`, `consensus_mean` or `consensus_of_best`;
-    proto/action_energy/v1/selection.proto says what each does."""
     score: Optional[str]
     """As in `ScoreOptions`; absent: the calibration's, else the readout."""
     ungated: bool
-    """Apply the rule even where the calibration's gate would not. Nothing then bounds the harm."""
+    """Apply an energy rule even where the calibration's gate would not. Nothing then bounds the harm."""
     episode_step: Optional[float]
     episode: Optional[int]
     """Id, for `report_outcome(..., whole_episode=True)` and the control arm."""
     task: Optional[int]
+
+
+class SelectOptions(ChoiceOptions, total=False):
+    rule: str
+    """`auto` (default), `energy`, `energy_mean`, `consensus`, `consensus_mean`, `consensus_of_best` or `refine`;
+    proto/action_energy/v1/selection.proto says what each does."""
+
+
+class RefineOptions(ChoiceOptions, total=False):
+    """Experimental. A unit is 1 where the card says that actions are normalised, else the dim's standard deviation over the
+    candidates."""
+
+    steps: Optional[int]
+    """From 1 to 16 (default: 3)."""
+    step_length: Optional[float]
+    """Root mean square of a step's longest trial, in units (default: 0.05)."""
+    trust_radius: Optional[float]
+    """No value ends further than this from where it began, in units (default: 0.2)."""
+    dims: Optional[Sequence[int]]
+    """Indices of the dims that may move; None: all but gripper and derived dims, which never do."""
 
 
 class MatrixOptions(CallOptions, total=False):

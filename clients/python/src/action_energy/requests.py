@@ -37,7 +37,46 @@ RULES = {
     "consensus": selection_pb2.CONSENSUS,
     "consensus_mean": selection_pb2.CONSENSUS_MEAN,
     "consensus_of_best": selection_pb2.CONSENSUS_OF_BEST,
+    "refine": selection_pb2.REFINE,
 }
+
+_MOST_STEPS = 16
+_MOST_UNITS = 10.0
+
+
+def refinement_message(
+    action_dim: int,
+    *,
+    steps: Optional[int] = None,
+    step_length: Optional[float] = None,
+    trust_radius: Optional[float] = None,
+    dims: Optional[Sequence[int]] = None,
+) -> selection_pb2.Refinement:
+    """Errors: `InvalidInput` for what the server would refuse whatever the model; only the model's card knows its gripper."""
+    if steps is not None and not (isinstance(steps, int) and 1 <= steps <= _MOST_STEPS):
+        raise InvalidInput(
+            "not a number of steps", field="steps", found=str(steps), wanted=f"1 to {_MOST_STEPS}"
+        )
+    for field, length in (("step_length", step_length), ("trust_radius", trust_radius)):
+        if length is not None and not 0 < length <= _MOST_UNITS:
+            raise InvalidInput(
+                "not a length",
+                field=field,
+                found=str(length),
+                wanted=f"above 0, at most {_MOST_UNITS:g} units",
+            )
+    chosen = [] if dims is None else [int(dim) for dim in dims]
+    if dims is not None and not chosen:
+        raise InvalidInput(
+            "nothing may move", field="dims", found="none", wanted="dims that may move, or None"
+        )
+    for place, dim in enumerate(chosen):
+        check_index(dim, action_dim, f"dims[{place}]")
+        if dim in chosen[:place]:
+            raise InvalidInput("named twice", field=f"dims[{place}]", found=str(dim), wanted="each dim once")
+    return selection_pb2.Refinement(
+        steps=steps, step_length=step_length, trust_radius=trust_radius, dims=chosen
+    )
 
 
 def varint(value: int) -> bytes:
@@ -226,6 +265,7 @@ class SelectRequest:
     episode_step: Optional[float]
     episode: Optional[int]
     task: Optional[int]
+    refinement: Optional[selection_pb2.Refinement] = None
 
     def body(self, model: str, context_id: Optional[str], lease_ms: Optional[int]) -> bytes:
         message = selection_pb2.SelectActionRequest(
@@ -239,6 +279,7 @@ class SelectRequest:
             episode_step=self.episode_step,
             episode_id=self.episode,
             task_id=self.task,
+            refinement=self.refinement,
         )
         if lease_ms is not None:
             message.keep_context.lease_ms = lease_ms

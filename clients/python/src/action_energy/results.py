@@ -75,15 +75,30 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """What came of moving the chosen candidate down the gradient of its energy."""
+
+    start_energy: float
+    energy: float
+    """Of the chunk; below `start_energy` once a step was taken."""
+    steps: int
+    """Steps taken; 0: the chunk is the candidate."""
+    displacement: float
+    """The largest move of any value, in units."""
+    end: str
+    """Why it went no further: `steps` (all taken), `lowest` (no trial has a lower energy), `time`, `room` or `failed`."""
+
+
+@dataclass(frozen=True)
 class Selection:
     """The chunk to execute, and why. A `select` always gives one back."""
 
     chunk: npt.NDArray[Any]
-    """[H, A]. A candidate: exactly as it was passed in. An average: float32."""
+    """[H, A]. A candidate: exactly as it was passed in. An average or a refined one: float32."""
     index: int
-    """The candidate that `chunk` is, or the one nearest to an average."""
+    """The candidate that `chunk` is, the one nearest to an average, or the one that a refined chunk began as."""
     origin: str
-    """`candidate`, `average`, or `baseline` where the rule could not or must not be applied."""
+    """`candidate`, `average`, `refined`, or `baseline` where the rule could not or must not be applied."""
     fallback: str
     """Why the baseline: `none` when the rule was applied; else the server's reason (`gate_refused`, `not_calibrated`,
     `overload`, ...) or the kind of `error`."""
@@ -97,6 +112,8 @@ class Selection:
     """The candidate that would have been chosen without a model."""
     modes: Optional[int] = None
     gate: Optional[Gate] = None
+    refinement: Optional[Refinement] = None
+    """Of the rule `refine`, once its candidate was chosen."""
     request_id: str = ""
     """For `report_outcome`; empty when the server did not answer."""
     affinity: Optional[str] = None
@@ -196,16 +213,24 @@ def ranking(message: energy_pb2.ScoreActionsResponse) -> Ranking:
     )
 
 
+def _refinement(message: selection_pb2.SelectActionResponse) -> Optional[Refinement]:
+    if not message.HasField("refinement"):
+        return None
+    found = message.refinement
+    end = selection_pb2.Refined.End.Name(found.end).lower()
+    return Refinement(found.start_energy, found.energy, found.steps_taken, found.displacement, end)
+
+
 def selection(
     message: selection_pb2.SelectActionResponse, candidates: npt.NDArray[Any], affinity: str
 ) -> Selection:
     """`candidates` [N, H, A] as the caller gave them, so that a candidate comes back with his own numbers."""
     response = selection_pb2.SelectActionResponse
     origin = response.Origin.Name(message.origin).lower()
-    average = message.origin == response.AVERAGE
+    made = message.origin in (response.AVERAGE, response.REFINED)
     consensus = message.consensus if message.HasField("consensus") else None
     return Selection(
-        chunk=tensor_values(message.action) if average else candidates[message.candidate_index],
+        chunk=tensor_values(message.action) if made else candidates[message.candidate_index],
         index=message.candidate_index,
         origin=origin,
         fallback=response.Fallback.Name(message.fallback).lower(),
@@ -216,6 +241,7 @@ def selection(
         consensus=None if consensus is None else consensus.index,
         modes=None if consensus is None else consensus.modes,
         gate=_gate(message),
+        refinement=_refinement(message),
         request_id=message.request_id,
         affinity=affinity,
         model=answered_by(message.model),

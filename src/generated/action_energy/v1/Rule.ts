@@ -8,6 +8,7 @@ export const Rule = {
   CONSENSUS: 'CONSENSUS',
   CONSENSUS_MEAN: 'CONSENSUS_MEAN',
   CONSENSUS_OF_BEST: 'CONSENSUS_OF_BEST',
+  REFINE: 'REFINE',
 } as const;
 
 export type Rule =
@@ -25,5 +26,7 @@ export type Rule =
   | 5
   | 'CONSENSUS_OF_BEST'
   | 6
+  | 'REFINE'
+  | 7
 
 export type Rule__Output = typeof Rule[keyof typeof Rule]

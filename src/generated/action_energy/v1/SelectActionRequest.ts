@@ -5,6 +5,7 @@ import type { Tensor as _action_energy_v1_Tensor, Tensor__Output as _action_ener
 import type { Rule as _action_energy_v1_Rule, Rule__Output as _action_energy_v1_Rule__Output } from '../../action_energy/v1/Rule.js';
 import type { Score as _action_energy_v1_Score, Score__Output as _action_energy_v1_Score__Output } from '../../action_energy/v1/Score.js';
 import type { KeepContext as _action_energy_v1_KeepContext, KeepContext__Output as _action_energy_v1_KeepContext__Output } from '../../action_energy/v1/KeepContext.js';
+import type { Refinement as _action_energy_v1_Refinement, Refinement__Output as _action_energy_v1_Refinement__Output } from '../../action_energy/v1/Refinement.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface SelectActionRequest {
@@ -21,11 +22,13 @@ export interface SelectActionRequest {
   'episodeStep'?: (number | string);
   'episodeId'?: (number | string | Long);
   'taskId'?: (number | string | Long);
+  'refinement'?: (_action_energy_v1_Refinement | null);
   'context'?: "inline"|"contextId";
   '_score'?: "score";
   '_episodeStep'?: "episodeStep";
   '_episodeId'?: "episodeId";
   '_taskId'?: "taskId";
+  '_refinement'?: "refinement";
 }
 
 export interface SelectActionRequest__Output {
@@ -42,9 +45,11 @@ export interface SelectActionRequest__Output {
   'episodeStep'?: (number);
   'episodeId'?: (string);
   'taskId'?: (string);
+  'refinement'?: (_action_energy_v1_Refinement__Output | null);
   'context'?: "inline"|"contextId";
   '_score'?: "score";
   '_episodeStep'?: "episodeStep";
   '_episodeId'?: "episodeId";
   '_taskId'?: "taskId";
+  '_refinement'?: "refinement";
 }

@@ -7,6 +7,7 @@ import type { Gate as _action_energy_v1_Gate, Gate__Output as _action_energy_v1_
 import type { KeptContext as _action_energy_v1_KeptContext, KeptContext__Output as _action_energy_v1_KeptContext__Output } from '../../action_energy/v1/KeptContext.js';
 import type { ModelVersion as _action_energy_v1_ModelVersion, ModelVersion__Output as _action_energy_v1_ModelVersion__Output } from '../../action_energy/v1/ModelVersion.js';
 import type { Timings as _action_energy_v1_Timings, Timings__Output as _action_energy_v1_Timings__Output } from '../../action_energy/v1/Timings.js';
+import type { Refined as _action_energy_v1_Refined, Refined__Output as _action_energy_v1_Refined__Output } from '../../action_energy/v1/Refined.js';
 
 // Original file: proto/action_energy/v1/selection.proto
 
@@ -51,6 +52,7 @@ export const _action_energy_v1_SelectActionResponse_Origin = {
   CANDIDATE: 'CANDIDATE',
   AVERAGE: 'AVERAGE',
   BASELINE: 'BASELINE',
+  REFINED: 'REFINED',
 } as const;
 
 export type _action_energy_v1_SelectActionResponse_Origin =
@@ -62,6 +64,8 @@ export type _action_energy_v1_SelectActionResponse_Origin =
   | 2
   | 'BASELINE'
   | 3
+  | 'REFINED'
+  | 4
 
 export type _action_energy_v1_SelectActionResponse_Origin__Output = typeof _action_energy_v1_SelectActionResponse_Origin[keyof typeof _action_energy_v1_SelectActionResponse_Origin]
 
@@ -81,6 +85,7 @@ export interface SelectActionResponse {
   'model'?: (_action_energy_v1_ModelVersion | null);
   'timings'?: (_action_energy_v1_Timings | null);
   'requestId'?: (string);
+  'refinement'?: (_action_energy_v1_Refined | null);
 }
 
 export interface SelectActionResponse__Output {
@@ -99,4 +104,5 @@ export interface SelectActionResponse__Output {
   'model': (_action_energy_v1_ModelVersion__Output | null);
   'timings': (_action_energy_v1_Timings__Output | null);
   'requestId': (string);
+  'refinement': (_action_energy_v1_Refined__Output | null);
 }

@@ -18,6 +18,7 @@ class Rule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONSENSUS: _ClassVar[Rule]
     CONSENSUS_MEAN: _ClassVar[Rule]
     CONSENSUS_OF_BEST: _ClassVar[Rule]
+    REFINE: _ClassVar[Rule]
 RULE_UNSPECIFIED: Rule
 AUTO: Rule
 ENERGY: Rule
@@ -25,9 +26,22 @@ ENERGY_MEAN: Rule
 CONSENSUS: Rule
 CONSENSUS_MEAN: Rule
 CONSENSUS_OF_BEST: Rule
+REFINE: Rule
+
+class Refinement(_message.Message):
+    __slots__ = ("steps", "step_length", "trust_radius", "dims")
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    TRUST_RADIUS_FIELD_NUMBER: _ClassVar[int]
+    DIMS_FIELD_NUMBER: _ClassVar[int]
+    steps: int
+    step_length: float
+    trust_radius: float
+    dims: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, steps: _Optional[int] = ..., step_length: _Optional[float] = ..., trust_radius: _Optional[float] = ..., dims: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SelectActionRequest(_message.Message):
-    __slots__ = ("model", "inline", "context_id", "candidates", "baseline_index", "rule", "score", "ungated", "keep_context", "timeout_ms", "episode_step", "episode_id", "task_id")
+    __slots__ = ("model", "inline", "context_id", "candidates", "baseline_index", "rule", "score", "ungated", "keep_context", "timeout_ms", "episode_step", "episode_id", "task_id", "refinement")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INLINE_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +55,7 @@ class SelectActionRequest(_message.Message):
     EPISODE_STEP_FIELD_NUMBER: _ClassVar[int]
     EPISODE_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    REFINEMENT_FIELD_NUMBER: _ClassVar[int]
     model: str
     inline: _energy_pb2.InlineContext
     context_id: str
@@ -54,20 +69,23 @@ class SelectActionRequest(_message.Message):
     episode_step: float
     episode_id: int
     task_id: int
-    def __init__(self, model: _Optional[str] = ..., inline: _Optional[_Union[_energy_pb2.InlineContext, _Mapping[str, object]]] = ..., context_id: _Optional[str] = ..., candidates: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., baseline_index: _Optional[int] = ..., rule: _Optional[_Union[Rule, str]] = ..., score: _Optional[_Union[_energy_pb2.Score, str]] = ..., ungated: _Optional[bool] = ..., keep_context: _Optional[_Union[_energy_pb2.KeepContext, _Mapping[str, object]]] = ..., timeout_ms: _Optional[int] = ..., episode_step: _Optional[float] = ..., episode_id: _Optional[int] = ..., task_id: _Optional[int] = ...) -> None: ...
+    refinement: Refinement
+    def __init__(self, model: _Optional[str] = ..., inline: _Optional[_Union[_energy_pb2.InlineContext, _Mapping[str, object]]] = ..., context_id: _Optional[str] = ..., candidates: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., baseline_index: _Optional[int] = ..., rule: _Optional[_Union[Rule, str]] = ..., score: _Optional[_Union[_energy_pb2.Score, str]] = ..., ungated: _Optional[bool] = ..., keep_context: _Optional[_Union[_energy_pb2.KeepContext, _Mapping[str, object]]] = ..., timeout_ms: _Optional[int] = ..., episode_step: _Optional[float] = ..., episode_id: _Optional[int] = ..., task_id: _Optional[int] = ..., refinement: _Optional[_Union[Refinement, _Mapping[str, object]]] = ...) -> None: ...
 
 class SelectActionResponse(_message.Message):
-    __slots__ = ("action", "origin", "candidate_index", "rule", "fallback", "reason", "energies", "weights", "consensus", "gate", "context", "keep_refused", "model", "timings", "request_id")
+    __slots__ = ("action", "origin", "candidate_index", "rule", "fallback", "reason", "energies", "weights", "consensus", "gate", "context", "keep_refused", "model", "timings", "request_id", "refinement")
     class Origin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ORIGIN_UNSPECIFIED: _ClassVar[SelectActionResponse.Origin]
         CANDIDATE: _ClassVar[SelectActionResponse.Origin]
         AVERAGE: _ClassVar[SelectActionResponse.Origin]
         BASELINE: _ClassVar[SelectActionResponse.Origin]
+        REFINED: _ClassVar[SelectActionResponse.Origin]
     ORIGIN_UNSPECIFIED: SelectActionResponse.Origin
     CANDIDATE: SelectActionResponse.Origin
     AVERAGE: SelectActionResponse.Origin
     BASELINE: SelectActionResponse.Origin
+    REFINED: SelectActionResponse.Origin
     class Fallback(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         NONE: _ClassVar[SelectActionResponse.Fallback]
@@ -103,6 +121,7 @@ class SelectActionResponse(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REFINEMENT_FIELD_NUMBER: _ClassVar[int]
     action: _tensor_pb2.Tensor
     origin: SelectActionResponse.Origin
     candidate_index: int
@@ -118,7 +137,36 @@ class SelectActionResponse(_message.Message):
     model: _energy_pb2.ModelVersion
     timings: _energy_pb2.Timings
     request_id: str
-    def __init__(self, action: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., origin: _Optional[_Union[SelectActionResponse.Origin, str]] = ..., candidate_index: _Optional[int] = ..., rule: _Optional[_Union[Rule, str]] = ..., fallback: _Optional[_Union[SelectActionResponse.Fallback, str]] = ..., reason: _Optional[str] = ..., energies: _Optional[_Iterable[float]] = ..., weights: _Optional[_Iterable[float]] = ..., consensus: _Optional[_Union[Consensus, _Mapping[str, object]]] = ..., gate: _Optional[_Union[_energy_pb2.Gate, _Mapping[str, object]]] = ..., context: _Optional[_Union[_energy_pb2.KeptContext, _Mapping[str, object]]] = ..., keep_refused: _Optional[str] = ..., model: _Optional[_Union[_energy_pb2.ModelVersion, _Mapping[str, object]]] = ..., timings: _Optional[_Union[_energy_pb2.Timings, _Mapping[str, object]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    refinement: Refined
+    def __init__(self, action: _Optional[_Union[_tensor_pb2.Tensor, _Mapping[str, object]]] = ..., origin: _Optional[_Union[SelectActionResponse.Origin, str]] = ..., candidate_index: _Optional[int] = ..., rule: _Optional[_Union[Rule, str]] = ..., fallback: _Optional[_Union[SelectActionResponse.Fallback, str]] = ..., reason: _Optional[str] = ..., energies: _Optional[_Iterable[float]] = ..., weights: _Optional[_Iterable[float]] = ..., consensus: _Optional[_Union[Consensus, _Mapping[str, object]]] = ..., gate: _Optional[_Union[_energy_pb2.Gate, _Mapping[str, object]]] = ..., context: _Optional[_Union[_energy_pb2.KeptContext, _Mapping[str, object]]] = ..., keep_refused: _Optional[str] = ..., model: _Optional[_Union[_energy_pb2.ModelVersion, _Mapping[str, object]]] = ..., timings: _Optional[_Union[_energy_pb2.Timings, _Mapping[str, object]]] = ..., request_id: _Optional[str] = ..., refinement: _Optional[_Union[Refined, _Mapping[str, object]]] = ...) -> None: ...
+
+class Refined(_message.Message):
+    __slots__ = ("start_energy", "energy", "steps_taken", "displacement", "end")
+    class End(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        END_UNSPECIFIED: _ClassVar[Refined.End]
+        STEPS: _ClassVar[Refined.End]
+        LOWEST: _ClassVar[Refined.End]
+        TIME: _ClassVar[Refined.End]
+        ROOM: _ClassVar[Refined.End]
+        FAILED: _ClassVar[Refined.End]
+    END_UNSPECIFIED: Refined.End
+    STEPS: Refined.End
+    LOWEST: Refined.End
+    TIME: Refined.End
+    ROOM: Refined.End
+    FAILED: Refined.End
+    START_ENERGY_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_FIELD_NUMBER: _ClassVar[int]
+    STEPS_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    DISPLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start_energy: float
+    energy: float
+    steps_taken: int
+    displacement: float
+    end: Refined.End
+    def __init__(self, start_energy: _Optional[float] = ..., energy: _Optional[float] = ..., steps_taken: _Optional[int] = ..., displacement: _Optional[float] = ..., end: _Optional[_Union[Refined.End, str]] = ...) -> None: ...
 
 class Consensus(_message.Message):
     __slots__ = ("index", "action", "modes")

@@ -16,6 +16,7 @@ from action_energy.arrays import words_to_float32
 from action_energy.errors import EnergyError, InvalidInput, NotFound, Unsupported
 from action_energy.operations import HEALTH
 from action_energy.requests import RULES
+from action_energy.testing.refining import refine
 
 Floats = npt.NDArray[np.float32]
 EnergyFunction = Callable[[Floats, Floats], Sequence[float]]
@@ -51,6 +52,7 @@ class FakeServer:
         energy: EnergyFunction = default_energy,
     ) -> None:
         self.name, self.energy = name, energy
+        self._normalized = units == "normalized_q99"
         card = {"name": name, "architecture": architecture, "actions": {"units": units}}
         self._model = energy_pb2.Model(
             version=energy_pb2.ModelVersion(name=name, digest="f" * 64),
@@ -194,11 +196,26 @@ class FakeServer:
         one = weights[picked] == 1
         medoid = _medoid(chunks)
         self._decisions += 1
+        refined: Optional[selection_pb2.Refined] = None
+        if rule == RULES["refine"]:
+            units = (
+                np.ones(chunks.shape[2]) if self._normalized else chunks.std(axis=(0, 1), dtype=np.float64)
+            )
+            action, refined = refine(
+                lambda trials: self.energy(hidden, trials),
+                chunks[picked],
+                float(energies[picked]),
+                units,
+                request.refinement,
+            )
+        origin = selection_pb2.SelectActionResponse.CANDIDATE
+        if refined is not None and refined.steps_taken > 0:
+            origin = selection_pb2.SelectActionResponse.REFINED
+        elif not one:
+            origin = selection_pb2.SelectActionResponse.AVERAGE
         answer = selection_pb2.SelectActionResponse(
-            action=_tensor(chunks[picked] if one else action),
-            origin=selection_pb2.SelectActionResponse.CANDIDATE
-            if one
-            else selection_pb2.SelectActionResponse.AVERAGE,
+            action=_tensor(chunks[picked] if one and refined is None else action),
+            origin=origin,
             candidate_index=picked if one else int(np.square(chunks - action).mean(axis=(1, 2)).argmin()),
             rule=rule,
             reason="the fake's choice",
@@ -207,6 +224,7 @@ class FakeServer:
             consensus=selection_pb2.Consensus(index=medoid, action=_tensor(chunks[medoid]), modes=1),
             model=self._model.version,
             request_id=f"fake-{self._decisions}",
+            refinement=refined,
         )
         if kept is not None:
             answer.context.context_id = kept
