@@ -128,6 +128,11 @@ class Selection:
         """Whether the baseline stands in for what the rule would have chosen."""
         return self.origin == "baseline"
 
+    @property
+    def is_candidate(self) -> bool:
+        """Whether `chunk` is candidate `index` as it was passed in, the baseline included."""
+        return self.origin in ("candidate", "baseline")
+
     def raise_for_error(self) -> Selection:
         if self.error is not None:
             raise self.error

@@ -47,17 +47,17 @@ class Choice:
     @property
     def keeps_own(self) -> bool:
         """Whether the policy's own chunk is executed."""
-        return self.selection is None or (self.average is None and self.selection.index == self.baseline)
+        return self.selection is None or (self.made is None and self.selection.index == self.baseline)
 
     @property
     def index(self) -> Optional[int]:
-        """The candidate to execute; None: an average, or there were no candidates."""
-        return None if self.selection is None or self.selection.origin == "average" else self.selection.index
+        """The candidate to execute; None: a chunk that is none of them, or there were no candidates."""
+        return self.selection.index if self.selection is not None and self.selection.is_candidate else None
 
     @property
-    def average(self) -> Optional[npt.NDArray[np.float32]]:
-        """[H, A] in the model's units, when no single candidate is executed."""
-        return None if self.selection is None or self.selection.origin != "average" else self.selection.chunk
+    def made(self) -> Optional[npt.NDArray[np.float32]]:
+        """[H, A] in the model's units, when the chunk to execute is no candidate: an average, or a refined one."""
+        return None if self.selection is None or self.selection.is_candidate else self.selection.chunk
 
 
 class Chooser:

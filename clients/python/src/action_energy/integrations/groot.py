@@ -69,7 +69,7 @@ class EnergyPolicy:
 
     The policy's own answer comes first and is the baseline; `samples` - 1 more are drawn by calling it again.
     `context(observation, answer)` and `mask(...)`: [S, D] and [S] of the observation. `to_model`: chunks [..., H, A] in the
-    policy's units to the energy model's; `from_model` back, for averages alone. `options`: those of `Chooser`.
+    policy's units to the energy model's; `from_model` back, for averages and refined chunks alone. `options`: those of `Chooser`.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class EnergyPolicy:
 
         choice = self.chooser.choose(propose)
         actions, info = own if choice.index is None else answers[choice.index]
-        if choice.average is not None:
-            actions = self._joints.actions(self._from_model(choice.average), own[0])
+        if choice.made is not None:
+            actions = self._joints.actions(self._from_model(choice.made), own[0])
         return actions, {**info, "energy": choice.info}
 
     def reset(self, options: Optional[Dict[str, Any]] = None) -> Any:

@@ -69,8 +69,8 @@ def choose_in(
         choice = chooser.choose(propose)
         if on_choice is not None:
             on_choice(choice)
-        if choice.average is not None:
-            return _like(own, choice.average)
+        if choice.made is not None:
+            return _like(own, choice.made)
         return own if choice.index is None else chunks[choice.index]
 
     setattr(server, _HOOK, chosen)

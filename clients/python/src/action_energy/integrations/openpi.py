@@ -40,7 +40,7 @@ class EnergyPolicy:
     The policy's own sample comes first and is the baseline; `samples` - 1 more are drawn with normal noise of
     [`horizon`, `dims`]. `context(obs, output)`: the hidden states of the first sample, e.g. what a policy patched to
     return `prefix_out` put there; `mask(obs, output)` likewise, True = ignore. `to_model`: chunks [..., H, A] as
-    `output["actions"]` has them (robot units) to the energy model's; `from_model` back, needed for averages alone (absent:
+    `output["actions"]` has them (robot units) to the energy model's; `from_model` back, needed for averages and refined chunks (absent:
     identity). `hidden_keys`: entries that stay out of the reply. `options`: those of `Chooser`.
     """
 
@@ -78,8 +78,8 @@ class EnergyPolicy:
         outputs: List[Output] = [own]
         choice = self.chooser.choose(lambda: self._propose(obs, outputs))
         chosen = dict(own if choice.index is None else outputs[choice.index])
-        if choice.average is not None:
-            chosen["actions"] = self._from_model(choice.average)
+        if choice.made is not None:
+            chosen["actions"] = self._from_model(choice.made)
         for key in self._hidden_keys:
             chosen.pop(key, None)
         chosen["energy"] = choice.info
