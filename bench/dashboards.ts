@@ -23,6 +23,7 @@ const OUT = fileURLToPath(new URL('../../docs/dashboards/', import.meta.url));
 const ROBOT_MS = 25_000;
 const OVERLOAD_MS = 6_000;
 const STEP_SECONDS = 2;
+const WIDTH = 1460;
 const PANEL = { width: 440, height: 210 } as const;
 const PALETTE = [COLOURS.blue, COLOURS.orange, COLOURS.green, '#CC79A7', '#56B4E9', '#E69F00', COLOURS.grey];
 
@@ -119,31 +120,34 @@ async function page(
     }
     sections.push(`<h2>${escapeText(rowTitle)}</h2><div class="row">${panels.join('')}</div>`);
   }
-  return `<!doctype html><meta charset="utf-8"><title>${escapeText(title)}</title><style>${STYLE}</style><h1>${escapeText(title)}</h1>${sections.join('')}`;
+  return `<!doctype html><meta charset="utf-8"><title>${escapeText(title)}</title><style>${STYLE}</style><h1>${escapeText(title)}</h1>${sections.join('')}<script>document.body.dataset.height = document.body.getBoundingClientRect().bottom.toFixed();</script>`;
 }
 
-/** Pixels that a page is high, generously. */
-function heightOf({ rows }: DashboardRows): number {
-  const panels = Object.keys(rows).map((key) => PANELS.filter(({ row }) => row === key).length);
-  return panels.reduce((sum, count) => sum + 45 + 345 * Math.ceil(count / 3), 60);
-}
-
-/** A picture of the page. Errors: no chromium. */
-async function photograph(html: string, png: string, height: number): Promise<void> {
+/** Chromium without a window, on a page of a given height. Errors: no chromium. */
+async function chromium(html: string, height: number, ...args: readonly string[]): Promise<string> {
   const profile = await mkdtemp(path.join(tmpdir(), 'action-energy-chromium-'));
   const flags = [
     '--headless',
     '--no-sandbox',
     '--hide-scrollbars',
-    `--window-size=1460,${height}`,
+    `--window-size=${WIDTH},${height}`,
     `--user-data-dir=${profile}`,
   ];
   try {
-    execFileSync('chromium', [...flags, `--screenshot=${png}`, pathToFileURL(html).href], { stdio: 'pipe' });
-    process.stdout.write(`${png}\n`);
+    return execFileSync('chromium', [...flags, ...args, pathToFileURL(html).href], {
+      stdio: 'pipe',
+      encoding: 'utf8',
+    });
   } finally {
     await rm(profile, { recursive: true, force: true });
   }
+}
+
+/** A picture of the whole page and of nothing below it: how high it is, the page says itself. */
+async function photograph(html: string, png: string): Promise<void> {
+  const [, height] = /data-height="(\d+)"/.exec(await chromium(html, 400, '--dump-dom')) ?? [];
+  await chromium(html, Number(height), `--screenshot=${png}`);
+  process.stdout.write(`${png}\n`);
 }
 
 const server = await startServerProcess([
@@ -162,7 +166,7 @@ try {
   for (const [name, rows] of Object.entries<DashboardRows>(DASHBOARDS)) {
     const html = path.join(OUT, `${name}.html`);
     await writeFile(html, await page(prometheus, rows, from, to));
-    await photograph(html, path.join(OUT, `${name}.png`), heightOf(rows));
+    await photograph(html, path.join(OUT, `${name}.png`));
     await rm(html);
   }
 } finally {

@@ -138,6 +138,24 @@ export const COMPOSED: readonly PanelSpec[] = [
     ],
   },
   {
+    row: 'process',
+    title: 'GPU busy',
+    description:
+      "Share of the time in which a kernel ran, of NVIDIA's dcgm-exporter, where one is scraped. Low beside a busy engine: batches are too small to fill the GPU",
+    unit: 'percentunit',
+    kind: 'lines',
+    queries: [{ expr: 'DCGM_FI_DEV_GPU_UTIL / 100', legend: '{{Hostname}} GPU {{gpu}}' }],
+  },
+  {
+    row: 'process',
+    title: 'GPU memory',
+    description:
+      'Of the same exporter. Kept contexts lie in the memory of the host; what grows here are weights and the working memory of batches',
+    unit: 'bytes',
+    kind: 'lines',
+    queries: [{ expr: 'DCGM_FI_DEV_FB_USED * 2 ^ 20', legend: '{{Hostname}} GPU {{gpu}}' }],
+  },
+  {
     row: 'energies',
     title: 'Positive and Negative Energy',
     description:

@@ -9,6 +9,7 @@ import { environmentOf } from './environment.js';
 import { bestRule, fitPrior } from './choice/fit-choice.js';
 import { evaluate } from './report/report.js';
 import { fitCalibration, type Fit } from './fit/fit-calibration.js';
+import { inputStatistics } from './fit/inputs.js';
 import { energyLandscape } from './report/plots.js';
 import { actionSpread, actionUnits, freeDims } from './data/action-scale.js';
 import { planNegatives } from './data/negatives.js';
@@ -51,6 +52,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters, density };
   const fitted = await collect(data, split.fit, collecting);
   const fit = fitCalibration(fitted, { cardTau: card.tau, episodeSteps: data.step, density });
+  const inputs = await inputStatistics(data, split.fit, card);
   const fittedRows = [...new Set(fitted.hashes)].sort();
   const heldOut = await collect(data, split.heldOut, collecting);
   const report = await reportOn(heldOut, fit, fittedRows, collecting, options);
@@ -84,6 +86,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
       action_units: Array.from(pass.units),
       fitted_rows: fittedRows,
     },
+    ...(inputs && { inputs }),
     verdict,
     better: fit.better,
     scores: fit.scores,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { choiceFitSchema, verdictSchema } from './choice/choice-schema.js';
 import { environmentSchema } from './environment.js';
+import { inputsSchema } from './fit/inputs.js';
 import { figureSchema } from './report/figure.js';
 import { int8Schema, reportSchema } from './report/report-schema.js';
 
@@ -71,6 +72,8 @@ export const calibrationSchema = z.strictObject({
     /** Size of one action unit by dim. */
     action_units: z.array(finite),
   }),
+  /** Absent where the fitted rows hold too few numbers, and in calibrations that were made before these were kept. */
+  inputs: inputsSchema.optional(),
   /** The line above all others; the report gives the reasons. */
   verdict: verdictSchema.shape.verdict,
   /** The score that tells experts' chunks apart better: use this one's probabilities. */

@@ -38,6 +38,8 @@ const EMPTY: Readonly<Record<string, string>> = {
   'Gate open': 'the calibration of the bundled model has no gate',
   'Evidence against the gate': 'the same',
   'Decisions recorded': 'served without --record',
+  'GPU busy': 'no dcgm-exporter',
+  'GPU memory': 'the same',
 };
 
 test(

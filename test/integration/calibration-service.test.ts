@@ -133,6 +133,8 @@ describe('Calibrate, then score', () => {
     const model = await call(service.client, contract.energy.GetModel, {});
     assert.equal(model.calibration?.state, 'APPLIED');
     assert.equal(model.version?.calibrationVersion, written.version);
+    const { p05, p50, p95 } = model.calibration.hiddenOctaves!;
+    assert.deepEqual([p05, p50, p95], written.inputs!.hidden_octaves);
   });
 
   it('answers raw when asked: raw, tau, or another pool', async () => {

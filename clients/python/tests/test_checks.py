@@ -120,6 +120,30 @@ def test_shapes_say_what_is_likely(hidden: np.ndarray, model: ModelInfo) -> None
         sent(hidden[0], pooled, np.zeros(1, bool))
 
 
+def test_states_unlike_those_of_the_calibration(hidden: np.ndarray, model: ModelInfo) -> None:
+    """Another layer, or one before its norm."""
+    middle = float(np.median(np.log2(np.abs(hidden))))
+    calibrated = replace(model, hidden_octaves=(middle - 3, middle, middle + 3))
+    for near in (hidden, 4 * hidden, hidden / 4, np.ones((S, D), np.float32)):
+        sent(near, calibrated)
+    for far in (32 * hidden, hidden / 32):
+        with pytest.raises(InvalidInput, match="calibrated on") as caught:
+            sent(far, calibrated)
+        assert caught.value.field == "hidden"
+        assert caught.value.wanted == f"around 2^{middle:.1f}"
+        sent(far, model)
+        sent(far, calibrated, unchecked=("hidden",))
+
+
+def test_large_contexts_are_looked_at_in_parts(model: ModelInfo, rng: np.random.Generator) -> None:
+    large = rng.normal(size=(600, 4096)).astype(ml_dtypes.bfloat16)
+    wide = replace(model, state_dim=4096)
+    mask = np.arange(600) % 3 == 1
+    sent(large, wide, mask)
+    with pytest.raises(InvalidInput, match="looks like bfloat16 bytes"):
+        sent(large.view(np.float16), wide, mask)
+
+
 def test_non_finite_states_say_so(hidden: np.ndarray, model: ModelInfo) -> None:
     hidden[:] = np.nan
     with pytest.raises(InvalidInput, match="non-finite"):

@@ -1,6 +1,7 @@
 /** ListModels, GetModel and Reload. */
 import type { GetModelRequest__Output } from '../../generated/action_energy/v1/GetModelRequest.js';
 import type { CalibrationStatus } from '../../generated/action_energy/v1/CalibrationStatus.js';
+import type { HiddenOctaves } from '../../generated/action_energy/v1/HiddenOctaves.js';
 import type { ListModelsResponse } from '../../generated/action_energy/v1/ListModelsResponse.js';
 import type { Model } from '../../generated/action_energy/v1/Model.js';
 import type { ModelVersion } from '../../generated/action_energy/v1/ModelVersion.js';
@@ -8,6 +9,7 @@ import type { ReloadRequest__Output } from '../../generated/action_energy/v1/Rel
 import type { ReloadResponse } from '../../generated/action_energy/v1/ReloadResponse.js';
 import { Fault } from '../../errors.js';
 import type { CalibrationState } from '../../calibration/apply.js';
+import type { Inputs } from '../../calibration/fit/inputs.js';
 import type { ModelRegistry } from '../../serving/model-registry.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { ServingParts } from '../../serving/admission.js';
@@ -81,13 +83,18 @@ function calibrationMessage(state: CalibrationState): CalibrationStatus {
     case 'REFUSED':
       return { state: 'REFUSED', problem: state.fault.message };
     case 'APPLIED': {
-      const { created, scores } = state.calibration;
+      const { created, scores, inputs } = state.calibration;
       return {
         state: 'APPLIED',
         created,
         readoutTau: scores.readout.temperature.tau,
         logitTau: scores.logit.temperature.tau,
+        ...(inputs && { hiddenOctaves: octavesMessage(inputs) }),
       };
     }
   }
+}
+
+function octavesMessage({ hidden_octaves: [p05, p50, p95] }: Inputs): HiddenOctaves {
+  return { p05, p50, p95 };
 }

@@ -112,27 +112,49 @@ _RUN = 32
 # becomes mantissa), float16 bits read as bfloat16 some 40, swapped bytes more than 20.
 _NATURAL = (2.5, 12.0)
 _PLAUSIBLE = (1.5, 16.0)
+# Octaves between the medians of magnitudes here and in the calibration's data: robots and scenes move it by less than one.
+_FAR = 4.0
 
 
-def check_hidden_values(hidden: WireArray, visible: Ranges, field: str) -> None:
-    """Whether these bytes are numbers of that dtype: a wrong label or byte order gives wrong energies with status OK."""
+def check_hidden_values(hidden: WireArray, visible: Ranges, model: ModelInfo, field: str) -> None:
+    """Whether these bytes are numbers of that dtype, of the size that the model was calibrated on: a wrong label, a wrong byte
+    order or another layer gives wrong energies with status OK."""
     sample = _sample(hidden.data, visible)
-    spread = _spread(_read(sample, hidden.dtype))
-    if spread is None or _PLAUSIBLE[0] <= spread <= _PLAUSIBLE[1]:
+    octaves = _octaves(_read(sample, hidden.dtype))
+    if octaves is None:
         return
+    low, middle, high = octaves
+    spread = high - low
+    if not _PLAUSIBLE[0] <= spread <= _PLAUSIBLE[1]:
+        _check_label(sample, hidden.dtype, spread, field)
+    if model.hidden_octaves is None:
+        return
+    usual = model.hidden_octaves[1]
+    if abs(middle - usual) > _FAR:
+        raise InvalidInput(
+            "far from the hidden states that the model was calibrated on",
+            field=field,
+            found=f"magnitudes around 2^{middle:.1f}",
+            wanted=f"around 2^{usual:.1f}",
+            mend="Another layer, before or after its norm, or a wrong dtype? If it is right: unchecked=('hidden',)",
+        )
+
+
+def _check_label(sample: npt.NDArray[Any], label: str, spread: float, field: str) -> None:
+    """Of numbers that are none: whether they would be, read as another dtype or in the other byte order."""
     others = ("float16", "bfloat16") if sample.dtype.itemsize == 2 else ("float32",)
     for swapped in (False, True):
         for dtype in others:
-            if dtype == hidden.dtype and not swapped:
+            if dtype == label and not swapped:
                 continue
-            other = _spread(_read(sample.byteswap() if swapped else sample, dtype))
-            if other is not None and _NATURAL[0] <= other <= _NATURAL[1]:
+            octaves = _octaves(_read(sample.byteswap() if swapped else sample, dtype))
+            if octaves is not None and _NATURAL[0] <= octaves[2] - octaves[0] <= _NATURAL[1]:
                 really = f"{'big-endian ' if swapped else ''}{dtype}"
                 raise InvalidInput(
-                    f"looks like {really} bytes under a {hidden.dtype} label",
+                    f"looks like {really} bytes under a {label} label",
                     field=field,
                     found=f"magnitudes over {spread:.1f} octaves",
-                    wanted=f"{_NATURAL[0]} to {_NATURAL[1]}; read as {really} they are {other:.1f}",
+                    wanted=f"{_NATURAL[0]} to {_NATURAL[1]}; read as {really} they are {octaves[2] - octaves[0]:.1f}",
                     mend="Pass the tensor itself, not its bytes. If it is right: unchecked=('hidden',)",
                 )
     if not np.isfinite(spread):
@@ -161,16 +183,21 @@ def _read(words: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.float32]:
     return words.view(dtype).astype(np.float32)
 
 
-def _spread(values: npt.NDArray[np.float32]) -> Optional[float]:
-    """Octaves between the 5th and 95th percentile of non-zero magnitudes; infinite with non-finite values; None: too few."""
+def _octaves(values: npt.NDArray[np.float32]) -> Optional[Tuple[float, float, float]]:
+    """log2 of magnitudes that are not 0, at their 5th, 50th and 95th percentile; infinitely far apart with non-finite values;
+    None: too few, or all the same."""
     if not np.isfinite(values).all():
-        return float("inf")
+        return -np.inf, 0.0, np.inf
     magnitudes = np.abs(values[values != 0])
-    if magnitudes.size < _ENOUGH:
+    count = magnitudes.size
+    if count < _ENOUGH:
         return None
-    ends = [0, int(0.05 * magnitudes.size), int(0.95 * magnitudes.size), magnitudes.size - 1]
-    least, low, high, most = np.partition(magnitudes, ends)[ends]
-    return None if least == most else float(np.log2(high) - np.log2(low))
+    places = [0, int(0.05 * count), count // 2, int(0.95 * count), count - 1]
+    ordered = np.partition(magnitudes, places)[places]
+    if ordered[0] == ordered[-1]:
+        return None
+    low, middle, high = np.log2(ordered[1:4])
+    return float(low), float(middle), float(high)
 
 
 def check_index(index: Optional[int], count: int, field: str) -> None:

@@ -49,6 +49,9 @@ class ModelInfo:
     chunk: Optional[int]
     """H of every chunk; None: any."""
     tau: float
+    hidden_octaves: Optional[Tuple[float, float, float]]
+    """What hidden states looked like in the calibration's data: log2 of magnitudes at their 5th, 50th and 95th percentile;
+    None where no calibration says."""
     units: str
     """`normalized_q99`, `raw` or `unspecified`."""
     bounds: Optional[Tuple[Tuple[float, ...], Tuple[float, ...]]]
@@ -81,6 +84,7 @@ def model_info(message: energy_pb2.Model) -> ModelInfo:
         action_dim=message.action_dim,
         chunk=message.chunk or None,
         tau=message.tau,
+        hidden_octaves=_octaves(message.calibration),
         units=actions.get("units", "unspecified"),
         bounds=None if bounds is None else (tuple(bounds["low"]), tuple(bounds["high"])),
         gripper=None if gripper is None else Gripper(gripper["index"], gripper["coding"]),
@@ -99,3 +103,10 @@ def model_info(message: energy_pb2.Model) -> ModelInfo:
         ),
         card=card,
     )
+
+
+def _octaves(calibration: energy_pb2.CalibrationStatus) -> Optional[Tuple[float, float, float]]:
+    if not calibration.HasField("hidden_octaves"):
+        return None
+    found = calibration.hidden_octaves
+    return found.p05, found.p50, found.p95

@@ -130,7 +130,7 @@ def context_input(
     given = None if mask is None else squeeze_batch(bool_array(mask, mask_field), 1, mask_field)
     visible = visible_ranges(given, tokens, model, unchecked, mask_field)
     if "hidden" not in unchecked:
-        check_hidden_values(wire, visible, field)
+        check_hidden_values(wire, visible, model, field)
     count = sum(end - start for start, end in visible)
     shape = (count, model.state_dim) if axes == 2 else (model.state_dim,)
     data = nested(3, _pieces(wire, visible, axes))

@@ -1,5 +1,6 @@
 // Original file: proto/action_energy/v1/energy.proto
 
+import type { HiddenOctaves as _action_energy_v1_HiddenOctaves, HiddenOctaves__Output as _action_energy_v1_HiddenOctaves__Output } from '../../action_energy/v1/HiddenOctaves.js';
 
 // Original file: proto/action_energy/v1/energy.proto
 
@@ -28,6 +29,7 @@ export interface CalibrationStatus {
   'created'?: (string);
   'readoutTau'?: (number | string);
   'logitTau'?: (number | string);
+  'hiddenOctaves'?: (_action_energy_v1_HiddenOctaves | null);
 }
 
 export interface CalibrationStatus__Output {
@@ -36,4 +38,5 @@ export interface CalibrationStatus__Output {
   'created': (string);
   'readoutTau': (number);
   'logitTau': (number);
+  'hiddenOctaves': (_action_energy_v1_HiddenOctaves__Output | null);
 }

@@ -397,7 +397,7 @@ class Model(_message.Message):
     def __init__(self, version: _Optional[_Union[ModelVersion, _Mapping[str, object]]] = ..., is_default: _Optional[bool] = ..., state: _Optional[_Union[Model.State, str]] = ..., architecture: _Optional[str] = ..., state_dim: _Optional[int] = ..., action_dim: _Optional[int] = ..., chunk: _Optional[int] = ..., tau: _Optional[float] = ..., card_json: _Optional[str] = ..., provider: _Optional[str] = ..., threads: _Optional[int] = ..., bytes_per_token: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping[str, object]]] = ..., calibration: _Optional[_Union[CalibrationStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class CalibrationStatus(_message.Message):
-    __slots__ = ("state", "problem", "created", "readout_tau", "logit_tau")
+    __slots__ = ("state", "problem", "created", "readout_tau", "logit_tau", "hidden_octaves")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[CalibrationStatus.State]
@@ -413,12 +413,24 @@ class CalibrationStatus(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     READOUT_TAU_FIELD_NUMBER: _ClassVar[int]
     LOGIT_TAU_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_OCTAVES_FIELD_NUMBER: _ClassVar[int]
     state: CalibrationStatus.State
     problem: str
     created: str
     readout_tau: float
     logit_tau: float
-    def __init__(self, state: _Optional[_Union[CalibrationStatus.State, str]] = ..., problem: _Optional[str] = ..., created: _Optional[str] = ..., readout_tau: _Optional[float] = ..., logit_tau: _Optional[float] = ...) -> None: ...
+    hidden_octaves: HiddenOctaves
+    def __init__(self, state: _Optional[_Union[CalibrationStatus.State, str]] = ..., problem: _Optional[str] = ..., created: _Optional[str] = ..., readout_tau: _Optional[float] = ..., logit_tau: _Optional[float] = ..., hidden_octaves: _Optional[_Union[HiddenOctaves, _Mapping[str, object]]] = ...) -> None: ...
+
+class HiddenOctaves(_message.Message):
+    __slots__ = ("p05", "p50", "p95")
+    P05_FIELD_NUMBER: _ClassVar[int]
+    P50_FIELD_NUMBER: _ClassVar[int]
+    P95_FIELD_NUMBER: _ClassVar[int]
+    p05: float
+    p50: float
+    p95: float
+    def __init__(self, p05: _Optional[float] = ..., p50: _Optional[float] = ..., p95: _Optional[float] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("message_bytes", "tokens", "candidates", "steps", "contexts", "stream_outstanding", "lease_ms", "scored_steps")
