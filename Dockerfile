@@ -27,7 +27,7 @@ WORKDIR /app
 COPY --from=build /app /app
 ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 \
     ACTION_ENERGY_ADDRESS=0.0.0.0:50051 ACTION_ENERGY_METRICS_ADDRESS=0.0.0.0:9464 ACTION_ENERGY_METRICS_PUBLIC=true ACTION_ENERGY_MODELS=/app/models
-USER node
+USER 1000:1000
 EXPOSE 50051 9464
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9464/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -21,8 +21,18 @@ export async function retry(action) {
 }
 
 /** Whether `.venv` can `import ${modules}`, after installing the requirements if need be. `what` is what for. */
-export async function ensurePackages(modules, requirements, what) {
-  if (existsSync(PYTHON) && quiet(PYTHON, ['-c', `import ${modules}`])) return true;
+export function ensurePackages(modules, requirements, what) {
+  const isThere = () => existsSync(PYTHON) && quiet(PYTHON, ['-c', `import ${modules}`]);
+  return ensure(isThere, requirements, what);
+}
+
+/** The same for packages that bring a program and no module: all of `programs` in `.venv/bin`. */
+export function ensurePrograms(programs, requirements, what) {
+  return ensure(() => programs.every((name) => existsSync(`.venv/bin/${name}`)), requirements, what);
+}
+
+async function ensure(isThere, requirements, what) {
+  if (isThere()) return true;
   if (!quiet('python3', ['--version'])) return false;
   process.stdout.write(`installing ${requirements} into .venv for ${what}\n`);
   if (!existsSync(PYTHON) && !run('python3', ['-m', 'venv', '.venv'])) return false;

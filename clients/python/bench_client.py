@@ -5,7 +5,7 @@ Against a gRPC server in a process of its own that takes a request and answers a
 made ("bytes": the same object every time), copied once from the caller's memory, as any client must whose hidden states
 change ("copied"), and through the usual protobuf code ("protobuf": Tensor messages, SerializeToString). Calls take turns in random order; p50 of the differences within a turn, so that a busy machine disturbs all alike.
 
-Then, in this process: what an openpi wrapper adds beside its policy's samples and the selection, and what the recorder takes
+Then, in this process: what each wrapper adds beside its policy's samples and the selection, and what the recorder takes
 from a loop for a row of 4.9 MB.
 """
 
@@ -18,14 +18,15 @@ import random
 import tempfile
 import time
 from concurrent import futures
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 import grpc
 import numpy as np
 
 from action_energy import BFloat16, EnergyClient
 from action_energy._proto import energy_pb2, tensor_pb2
-from action_energy.integrations.openpi import EnergyPolicy
+from action_energy.integrations import groot, lerobot, openpi, openvla
+from action_energy.integrations.choosing import Choice, Proposal
 from action_energy.operations import SCORE_ACTIONS
 from action_energy.record import Recorder
 from action_energy.testing import FakeServer
@@ -67,37 +68,66 @@ def contexts() -> Dict[str, Any]:
     return {"torch bfloat16": torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16), "words": bits}
 
 
-def wrapper_ms(turns: int) -> float:
-    """p50 of `EnergyPolicy.infer` less its policy's samples and the select call; the fake answers."""
+def wrappers_ms(turns: int) -> Dict[str, float]:
+    """p50 of each wrapper's call less its policy's samples and the select call; the fake answers."""
     samples, hidden = 8, np.random.default_rng(0).normal(size=(S, D)).astype(np.float32)
+    chunks = np.random.default_rng(1).uniform(-1, 1, (samples, H, A)).astype(np.float32)
     inside: List[float] = []
 
-    class Policy:
-        def infer(self, obs: Dict[str, Any], *, noise: Any = None) -> Dict[str, Any]:
-            start = time.perf_counter()
-            output = {"actions": chunks[len(inside) % samples], "prefix_out": hidden}
-            inside.append(time.perf_counter() - start)
-            return output
+    def sample() -> np.ndarray:
+        start = time.perf_counter()
+        chunk = chunks[len(inside) % samples]
+        inside.append(time.perf_counter() - start)
+        return chunk
 
-    chunks = np.random.default_rng(1).uniform(-1, 1, (samples, H, A)).astype(np.float32)
+    class OpenPi:
+        def infer(self, obs: Dict[str, Any], *, noise: Any = None) -> Dict[str, Any]:
+            return {"actions": sample(), "prefix_out": hidden}
+
+    class Groot:
+        def get_action(self, observation: Dict[str, Any], options: Any = None) -> groot.Answer:
+            return {"arm": sample()[None]}, {}
+
+    class LeRobot:
+        def _get_action_chunk(self, observation: Any) -> np.ndarray:
+            return sample()[None]
+
+    def openvla_sample(observation: Dict[str, Any]) -> Tuple[Any, Callable[[], Proposal]]:
+        own = sample()
+        return own, lambda: Proposal(hidden, np.stack([own, *(sample() for _ in range(samples - 1))]))
+
     fake = FakeServer(state_dim=D, energy=lambda hidden, chunks: np.zeros(len(chunks)).tolist())
-    added: List[float] = []
+    found: Dict[str, float] = {}
     with EnergyClient(transport=fake) as client:
-        wrapped = EnergyPolicy(
-            Policy(),
-            client,
-            context=lambda obs, out: out["prefix_out"],
-            horizon=50,
-            dims=32,
-            samples=samples,
-            rule="energy",
-        )
-        for _ in range(turns):
-            inside.clear()
-            start = time.perf_counter()
-            info = wrapped.infer({})["energy"]
-            added.append(time.perf_counter() - start - sum(inside) - info["select_ms"] / 1e3)
-    return 1e3 * float(np.median(added[5:]))
+        how: Dict[str, Any] = {"samples": samples, "rule": "energy"}
+        last: List[Choice] = []
+        server = LeRobot()
+        lerobot.choose_in(server, client, context=lambda *_: hidden, on_choice=last.append, **how)
+        pi = openpi.EnergyPolicy(OpenPi(), client, context=lambda *_: hidden, horizon=50, dims=32, **how)
+        joints = groot.Joints((("arm", A),))
+        gr00t = groot.EnergyPolicy(Groot(), client, joints=joints, context=lambda *_: hidden, **how)
+        openvla_server = openvla.Server(openvla_sample, client, port=0, rule="energy")
+
+        def lerobot_info() -> Dict[str, Any]:
+            server._get_action_chunk({})
+            return last.pop().info
+
+        ways: Dict[str, Callable[[], Dict[str, Any]]] = {
+            "openpi": lambda: pi.infer({})["energy"],
+            "LeRobot": lerobot_info,
+            "GR00T": lambda: gr00t.get_action({})[1]["energy"],
+            "OpenVLA-OFT": lambda: openvla_server.act({})[1],
+        }
+        for way, call in ways.items():
+            added: List[float] = []
+            for _ in range(turns):
+                inside.clear()
+                fake.requests.clear()  # it keeps every message, 9.8 MB here
+                start = time.perf_counter()
+                info = call()
+                added.append(time.perf_counter() - start - sum(inside) - info["select_ms"] / 1e3)
+            found[way] = 1e3 * float(np.median(added[5:]))
+    return found
 
 
 def recorder_ms(rows: int) -> Dict[str, float]:
@@ -186,16 +216,17 @@ def main() -> None:
         }
         for way, taken in seconds.items()
     }
-    wrapper, recorder = wrapper_ms(options.turns), recorder_ms(100)
+    wrappers, recorder = wrappers_ms(options.turns), recorder_ms(100)
     if options.json:
         found = {"context": label, "megabytes": len(payload) / 1e6, "turns": options.turns, "rows": rows}
-        print(json.dumps({**found, "wrapper_ms": wrapper, "recorder": recorder}))
+        print(json.dumps({**found, "wrappers_ms": wrappers, "recorder": recorder}))
         return
     print(f"{label} [{S}, {D}], {len(payload) / 1e6:.1f} MB, {options.turns} turns")
     for way, row in rows.items():
         over = f"over bytes {row['over_bytes_p50_ms']:+6.2f} ms   over copied {row['over_copied_p50_ms']:+6.2f} ms"
         print(f"{way:24} p50 {row['p50_ms']:6.2f} ms   {over}")
-    print(f"openpi wrapper           p50 {wrapper:6.2f} ms   beside 8 samples and the selection")
+    for way, added in wrappers.items():
+        print(f"{way + ' wrapper':24} p50 {added:6.2f} ms   beside 8 samples and the selection")
     share = recorder["p50_ms"] / 100
     print(
         f"recorder                 p50 {recorder['p50_ms']:6.2f} ms   p99 {recorder['p99_ms']:.2f} ms a row of 4.9 MB: "

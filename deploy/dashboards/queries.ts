@@ -74,8 +74,10 @@ function queriesOf({ name, labels, panel }: Metric): Query[] {
 
 function unitOf({ type, unit, panel }: Metric): string {
   if (panel.show === 'share') return 'percentunit';
-  if (panel.show === 'rate')
-    return unit === 'seconds' ? (type === 'process' ? 'short' : 'percentunit') : 'cps';
+  if (panel.show === 'rate') {
+    if (unit === 'seconds') return type === 'process' ? 'short' : 'percentunit';
+    return unit === 'bytes' ? 'Bps' : 'cps';
+  }
   return {
     seconds: 's',
     bytes: 'bytes',

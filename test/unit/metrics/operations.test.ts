@@ -89,3 +89,11 @@ test('panels say what they mean, and no two of a row have one title', () => {
   assert.equal(new Set(keys).size, keys.length);
   for (const { title, description } of PANELS) assert.ok(description.length > 40, title);
 });
+
+test('rates of bytes are bytes a second, not calls', () => {
+  const units = new Map(PANELS.map(({ title, unit }) => [title, unit]));
+  assert.deepEqual(
+    ['Received', 'Sent', 'Calls started'].map((title) => units.get(title)),
+    ['Bps', 'Bps', 'cps'],
+  );
+});

@@ -103,7 +103,7 @@ def _check_mask_shape(mask: npt.NDArray[np.bool_], tokens: int, model: ModelInfo
 
 # --- what the numbers look like ---------------------------------------------------------------------------------------
 
-_SAMPLE = 2048
+_SAMPLE = 1024
 _ENOUGH = 256
 # Numbers are read in runs of a cache line or two: one by one each would cost a miss.
 _RUN = 32
@@ -186,15 +186,15 @@ def _read(words: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.float32]:
 def _octaves(values: npt.NDArray[np.float32]) -> Optional[Tuple[float, float, float]]:
     """log2 of magnitudes that are not 0, at their 5th, 50th and 95th percentile; infinitely far apart with non-finite values;
     None: too few, or all the same."""
-    if not np.isfinite(values).all():
-        return -np.inf, 0.0, np.inf
     magnitudes = np.abs(values[values != 0])
     count = magnitudes.size
-    if count < _ENOUGH:
+    if count == 0:
         return None
     places = [0, int(0.05 * count), count // 2, int(0.95 * count), count - 1]
-    ordered = np.partition(magnitudes, places)[places]
-    if ordered[0] == ordered[-1]:
+    ordered = np.partition(magnitudes, places)[places]  # NaN comes last
+    if not np.isfinite(ordered[-1]):
+        return -np.inf, 0.0, np.inf
+    if count < _ENOUGH or ordered[0] == ordered[-1]:
         return None
     low, middle, high = np.log2(ordered[1:4])
     return float(low), float(middle), float(high)
