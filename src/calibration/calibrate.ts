@@ -75,12 +75,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
       sources: await digests,
       rows: data.rows,
       steps: data.steps,
-      split: {
-        by: split.by,
-        clusters: split.clusterCount,
-        fit_rows: split.fit.length,
-        held_out_rows: split.heldOut.length,
-      },
+      split: splitFacts(split),
       seed,
       near_duplicate: nearDuplicate,
       action_units: Array.from(pass.units),
@@ -147,12 +142,13 @@ export async function preparePass(
   };
 }
 
-async function reportOn(
+/** What the rows say of a fit. `fittedRows`: hashes of those that it was fitted on. */
+export async function reportOn(
   observations: Observations,
   fit: Fit,
   fittedRows: readonly string[],
   collecting: CollectOptions,
-  { engine, card, data }: CalibrateOptions,
+  { engine, card, data }: Pick<CalibrateOptions, 'engine' | 'card' | 'data'>,
 ): Promise<Report> {
   const { units, plan } = collecting;
   const example = observations.rows[0]!;
@@ -165,6 +161,11 @@ async function reportOn(
     ids: data,
     tokenGroups: groups,
   });
+}
+
+/** A split as a calibration keeps it. */
+export function splitFacts({ by, clusterCount, fit, heldOut }: Split): Calibration['data']['split'] {
+  return { by, clusters: clusterCount, fit_rows: fit.length, held_out_rows: heldOut.length };
 }
 
 /** Errors: a part of the split with fewer than 2 rows. */

@@ -7,16 +7,29 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
-import { CALIBRATE_DEFAULTS, fittingBatch, preparePass } from './calibrate.js';
+import {
+  CALIBRATE_DEFAULTS,
+  fittingBatch,
+  preparePass,
+  reportOn,
+  sourcesWithDigests,
+  splitFacts,
+} from './calibrate.js';
 import type { Calibration } from './calibration-schema.js';
 import { fitPrior } from './choice/fit-choice.js';
-import type { Verdict } from './choice/choice-schema.js';
 import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
+import { environmentOf } from './environment.js';
 import { splitRows } from './data/split.js';
 import { fitCalibration } from './fit/fit-calibration.js';
-import type { Score } from '../model/energy.js';
-import { comparedFigures, verdictOn, type ComparedFigure, type Seen } from './report/comparison.js';
+import {
+  comparedFigures,
+  verdictOn,
+  type ComparedModel,
+  type Comparison,
+  type Seen,
+} from './report/comparison.js';
+import type { NamedReport } from './report/reported.js';
 
 export interface CompareSide {
   readonly engine: Engine;
@@ -34,25 +47,10 @@ export interface CompareOptions {
   readonly onRows?: (count: number) => void;
 }
 
-export interface ComparedModel {
-  readonly model: string;
-  readonly weights_digest: string;
-  /** Version; null: fitted for this comparison. */
-  readonly calibration: string | null;
-  readonly score: Score;
-  readonly tau: number;
-  readonly verdict: Verdict;
-  /** Compared rows that its calibration was fitted on: they flatter it. */
-  readonly fitted_before: number;
-}
-
-export interface Comparison {
-  readonly rows: number;
-  readonly clusters: number;
-  readonly a: ComparedModel;
-  readonly b: ComparedModel;
-  /** The first decides. */
-  readonly figures: readonly ComparedFigure[];
+export interface Compared {
+  readonly comparison: Comparison;
+  /** A alone on the same rows: what `evaluate` makes of it. */
+  readonly named: NamedReport;
 }
 
 /** Errors: cards that mean different actions by the same numbers; those of `calibrate`. */
@@ -60,18 +58,19 @@ export async function compareModels(
   a: CompareSide,
   b: CompareSide,
   options: CompareOptions = {},
-): Promise<Comparison> {
+): Promise<Compared> {
   checkAlike(a.card, b.card);
   const seenA = await see(a, b, options);
   const seenB = await see(b, a, options);
   const { clusters } = seenA.observations;
-  return {
+  const comparison = {
     rows: clusters.length,
     clusters: new Set(clusters).size,
     a: described(a, seenA),
     b: described(b, seenB),
     figures: comparedFigures(seenA, seenB),
   };
+  return { comparison, named: { ...(await alone(a, seenA)), comparison } };
 }
 
 /** What both score alike: the made negatives, the distances and the costs must mean the same. */
@@ -89,8 +88,14 @@ function checkAlike(a: ModelCard, b: ModelCard): void {
   });
 }
 
+/** With what the pass was told, and how the data were parted where they were. */
+interface SeenBy extends Seen {
+  readonly collecting: CollectOptions;
+  readonly split: Calibration['data']['split'] | null;
+}
+
 /** The rows that both are compared on, seen by one. */
-async function see(side: CompareSide, other: CompareSide, options: CompareOptions): Promise<Seen> {
+async function see(side: CompareSide, other: CompareSide, options: CompareOptions): Promise<SeenBy> {
   const { data, card, calibration } = side;
   const { seed, nearDuplicate, ...pass } = await preparePass({ ...side, ...options });
   const split = splitRows({ rows: data.rows, episode: data.episode, task: data.task }, seed);
@@ -109,7 +114,34 @@ async function see(side: CompareSide, other: CompareSide, options: CompareOption
     });
   const isFitted = calibration !== undefined && other.calibration !== undefined;
   const rows = isFitted ? Int32Array.from({ length: data.rows }, (_, row) => row) : split.heldOut;
-  return { observations: await collect(data, rows, collecting), fit };
+  return {
+    observations: await collect(data, rows, collecting),
+    fit,
+    collecting,
+    split: isFitted ? null : splitFacts(split),
+  };
+}
+
+/** The report on one model, of the rows as it saw them. */
+async function alone(
+  side: CompareSide,
+  { observations, fit, collecting, split }: SeenBy,
+): Promise<NamedReport> {
+  const { engine, card, data, weightsDigest, calibration } = side;
+  const fittedRows = calibration?.data.fitted_rows ?? [];
+  const report = await reportOn(observations, fit, fittedRows, collecting, side);
+  const { seed, nearDuplicate } = collecting;
+  const { rows, steps } = data;
+  const sources = await sourcesWithDigests(data);
+  return {
+    ...{ better: fit.better, scores: fit.scores, choice: fit.choice, report },
+    model: card.name,
+    weightsDigest,
+    data: { sources, rows, steps, seed, near_duplicate: nearDuplicate, split },
+    environment: environmentOf(engine.info),
+    created: calibration?.created ?? null,
+    version: calibration?.version ?? null,
+  };
 }
 
 function described({ card, weightsDigest, calibration }: CompareSide, seen: Seen): ComparedModel {

@@ -1,22 +1,29 @@
-/** `evaluate A DATA... --against B`: two checkpoints on the same rows. */
-import { compareModels, type CompareSide, type Comparison } from '../calibration/compare.js';
-import { renderComparison } from '../calibration/report/html/comparison-page.js';
+/** `evaluate A DATA... --against B`: two checkpoints on the same rows, and the report on A. */
+import { compareModels, type CompareSide } from '../calibration/compare.js';
+import type { Comparison } from '../calibration/report/comparison.js';
+import { renderPage } from '../calibration/report/html/page.js';
 import { tableLines } from '../calibration/report/table.js';
 import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
 import { passOptions } from './calibrate.js';
 import { withOpened, withProgress, type Opened, type PassFlags } from './calibration-flags.js';
 import { printJson } from './output.js';
-import { checkRequired, type RequireFlag } from './report-output.js';
+import {
+  checkRequired,
+  reportJson,
+  writeAskedFigures,
+  type FiguresFlag,
+  type RequireFlag,
+} from './report-output.js';
 
 /** `--require` is asked of A. */
 export async function evaluateAgainst(
   directory: string,
   other: string,
   files: readonly string[],
-  flags: PassFlags & RequireFlag,
+  flags: PassFlags & RequireFlag & FiguresFlag,
 ): Promise<void> {
-  const comparison = await withOpened(directory, files, flags, (a) =>
+  const { comparison, named } = await withOpened(directory, files, flags, (a) =>
     withOpened(other, files, flags, async (b) => {
       const sides = [await sideOf(directory, a), await sideOf(other, b)] as const;
       const { rows } = a.data!;
@@ -28,13 +35,15 @@ export async function evaluateAgainst(
       );
     }),
   );
-  if (flags.html !== undefined) await writeWhole(flags.html, renderComparison(comparison));
+  if (flags.html !== undefined) await writeWhole(flags.html, renderPage(named));
+  const drawn = await writeAskedFigures(flags, named);
   if (flags.json) {
-    const { model, weights_digest: digest, verdict } = comparison.a;
-    printJson({ verdict, model, weights_digest: digest, html: flags.html ?? null, comparison });
+    const { html = null, figures = null } = flags;
+    printJson(reportJson(named, { calibration: named.version, file: null, html, figures, findings: [] }));
   } else {
     process.stdout.write(comparisonText(comparison));
     if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
+    process.stdout.write(drawn);
   }
   checkRequired(flags, comparison.a.verdict);
 }

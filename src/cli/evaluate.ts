@@ -46,8 +46,8 @@ export function evaluateCommand(): Command {
     .addOption(
       new Option(
         '--against <bundle>',
-        'compare with this model on the same rows: paired differences, no report',
-      ).conflicts('figures'),
+        'compare with this model on the same rows: paired differences; page, figures and JSON hold the report too',
+      ),
     )
     .addHelpText('after', EXAMPLES);
   return requireFlag(figuresFlag(passFlags(command))).action(

@@ -52,7 +52,7 @@ export function checkRequired({ require }: RequireFlag, { verdict }: Verdict): v
 
 /**
  * One shape for both commands: what was judged, under which calibration (null: fitted for this report alone), what was
- * written (null: nothing).
+ * written (null: nothing), and the comparison where one was asked for.
  */
 export function reportJson(
   named: NamedReport,
@@ -78,5 +78,6 @@ export function reportJson(
     choice,
     int8: int8 ?? null,
     report,
+    comparison: named.comparison ?? null,
   };
 }

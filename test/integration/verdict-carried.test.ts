@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Calibration } from '../../src/calibration/calibration-schema.js';
-import type { Comparison } from '../../src/calibration/compare.js';
+import type { Comparison } from '../../src/calibration/report/comparison.js';
 import { contract } from '../../src/wire/contract.js';
 import { withDirectory } from '../support/bundles.js';
 import { runCli } from '../support/cli.js';
@@ -46,22 +46,23 @@ describe('a served verdict', () => {
 test('evaluate --against compares two bundles, as text and as JSON, and --require asks the first', () =>
   withDirectory(async (directory) => {
     const page = path.join(directory, 'page.html');
-    const asked = ['evaluate', BUNDLE, DATA, '--against', BUNDLE, '--html', page, ...FLAGS];
+    const figures = path.join(directory, 'figures');
+    const asked = ['evaluate', BUNDLE, DATA, '--against', BUNDLE, ...FLAGS];
     const [plain, json] = await Promise.all([
-      runCli(...asked),
-      runCli(
-        ...asked.filter((word) => word !== '--html' && word !== page),
-        '--json',
-        '--require',
-        'may-choose',
-      ),
+      runCli(...asked, '--html', page, '--figures', figures),
+      runCli(...asked, '--json', '--require', 'may-choose'),
     ]);
     assert.equal(plain.code, 0, plain.stderr);
     assert.match(plain.stdout, /^No difference shown by the cost of its pick, which decides/);
     assert.match(plain.stdout, /rows were fitted on by the calibration of A: its figures flatter/);
-    assert.match(await readFile(page, 'utf8'), /tiny-reach against tiny-reach/);
+    assert.match(await readFile(page, 'utf8'), /tiny-reach against tiny-reach.*May it choose\?/s);
+    assert.match(await readFile(path.join(figures, 'comparison.csv'), 'utf8'), /cost of its pick/);
+    assert.match(await readFile(path.join(figures, 'control.svg'), 'utf8'), /<svg/);
     assert.equal(json.code, 3, 'it may choose behind its gate alone');
-    const { comparison } = JSON.parse(json.stdout) as { comparison: Comparison };
+    const printed = JSON.parse(json.stdout) as { comparison: Comparison };
+    const alone = JSON.parse((await runCli('evaluate', BUNDLE, DATA, '--json', ...FLAGS)).stdout) as object;
+    assert.deepEqual({ ...printed, comparison: null }, alone, 'the report on A is that of evaluate');
+    const { comparison } = printed;
     assert.equal(comparison.a.calibration, calibration.version);
     assert.ok(comparison.figures.every(({ advantage }) => advantage.value === 0));
     const missing = await runCli(

@@ -1,4 +1,5 @@
 /** Two models on the same rows, batches and chunks: each figure of both, and their paired difference by episode. */
+import type { Score } from '../../model/energy.js';
 import type { Verdict } from '../choice/choice-schema.js';
 import { controlReport, rankCorrelations } from '../choice/control.js';
 import { levelsOf, pickCosts } from '../choice/candidate-table.js';
@@ -13,6 +14,28 @@ import { expectedCalibrationError } from '../metrics/reliability.js';
 import { meanOf } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
 import { reportFigure, type ReportFigure } from './figure.js';
+
+export interface ComparedModel {
+  readonly model: string;
+  /** Hex sha256. */
+  readonly weights_digest: string;
+  /** Version; null: fitted for this comparison. */
+  readonly calibration: string | null;
+  readonly score: Score;
+  readonly tau: number;
+  readonly verdict: Verdict;
+  /** Compared rows that its calibration was fitted on: they flatter it. */
+  readonly fitted_before: number;
+}
+
+export interface Comparison {
+  readonly rows: number;
+  readonly clusters: number;
+  readonly a: ComparedModel;
+  readonly b: ComparedModel;
+  /** The first decides. */
+  readonly figures: readonly ComparedFigure[];
+}
 
 /** A model as the rows saw it. */
 export interface Seen {

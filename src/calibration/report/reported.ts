@@ -1,6 +1,7 @@
 /** What a report is made of, for the page, the terminal and files: a calibration, or new data under one. */
 import type { Calibration } from '../calibration-schema.js';
 import type { Finding } from '../doctor/finding.js';
+import type { Comparison } from './comparison.js';
 
 export type Reported = Pick<Calibration, 'better' | 'scores' | 'report'>;
 
@@ -20,9 +21,11 @@ export interface NamedReport extends Reported {
     readonly split: Data['split'] | null;
   };
   readonly environment: Calibration['environment'];
-  /** When the calibration was made, ISO 8601. */
-  readonly created: string;
-  /** Of the calibration whose temperature and experts are used. */
-  readonly version: string;
+  /** When the calibration was made, ISO 8601; null as `version`. */
+  readonly created: string | null;
+  /** Of the calibration whose temperature and experts are used; null: they were fitted for this report alone. */
+  readonly version: string | null;
   readonly findings?: readonly Finding[];
+  /** With another model on the same rows, where it was asked for. */
+  readonly comparison?: Comparison;
 }

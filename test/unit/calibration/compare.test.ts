@@ -1,11 +1,12 @@
 /** Two checkpoints on the same rows: paired differences see what separate intervals do not, and nothing where there is nothing. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { calibrate } from '../../../src/calibration/calibrate.js';
+import { calibrate, evaluateCalibration } from '../../../src/calibration/calibrate.js';
 import { compareModels, type CompareSide } from '../../../src/calibration/compare.js';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { calibrationData } from '../../../src/calibration/data/calibration-data.js';
-import { renderComparison } from '../../../src/calibration/report/html/comparison-page.js';
+import { renderPage } from '../../../src/calibration/report/html/page.js';
+import { reportTables } from '../../../src/calibration/report/tables/report-tables.js';
 import { comparisonRemarks, comparisonTable } from '../../../src/calibration/report/tables/comparison.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { seededRandom } from '../../../src/random.js';
@@ -63,7 +64,7 @@ const good = (): Engine => fakeEngine(ACTION_DIM, STATE_DIM);
 describe('two checkpoints', () => {
   it('a worse one is found worse by what decides, either way round', async () => {
     const tensors = withCandidates(syntheticTensors(ROWS, 1));
-    const comparison = await compareModels(
+    const { comparison, named } = await compareModels(
       await side(good(), tensors),
       await side(noisyEngine(1.5), tensors),
     );
@@ -76,23 +77,32 @@ describe('two checkpoints', () => {
       byName.get('InfoNCE loss')!.advantage.low! > 0 && byName.get('win rate, swap')!.advantage.low! > 0,
     );
     assert.match(comparisonRemarks(comparison)[0]!, /^A is better by the cost of its pick/);
-    const reversed = await compareModels(await side(noisyEngine(1.5), tensors), await side(good(), tensors));
+    const { comparison: reversed } = await compareModels(
+      await side(noisyEngine(1.5), tensors),
+      await side(good(), tensors),
+    );
     assert.match(comparisonRemarks(reversed)[0]!, /^B is better by the cost of its pick/);
-    const page = renderComparison(comparison);
+    const page = renderPage(named);
     assert.match(page, /synthetic against synthetic/);
+    assert.match(page, /Which of the two\?.*May it choose\?.*By task/s, 'the report on A stands below');
     assert.doesNotMatch(page, /NaN|undefined|<script/);
   });
 
   it('a model against itself shows no difference, and without candidates the loss decides', async () => {
     const tensors = syntheticTensors(ROWS, 1);
-    const comparison = await compareModels(await side(good(), tensors), await side(good(), tensors));
+    const { comparison, named } = await compareModels(
+      await side(good(), tensors),
+      await side(good(), tensors),
+    );
     assert.equal(comparison.figures[0]!.name, 'InfoNCE loss');
     for (const { advantage } of comparison.figures) {
       assert.deepEqual([advantage.value, advantage.low, advantage.high], [0, 0, 0]);
     }
     assert.match(comparisonRemarks(comparison)[0]!, /^No difference shown by the InfoNCE loss/);
     assert.ok(comparisonTable(comparison).rows.every((row) => row.at(-1) === 'not shown'));
-    // half of the rows were fitted on
+    // half of the rows were fitted on, and the report is that of calibrate on the other half
+    const { report } = await calibrate(await side(good(), tensors));
+    assert.deepEqual(named.report, report);
     assert.ok(comparison.rows <= ROWS / 2 + 10 && comparison.a.calibration === null);
   });
 
@@ -101,10 +111,13 @@ describe('two checkpoints', () => {
     const plain = await side(good(), tensors);
     const calibration = await calibrate(plain);
     const calibrated = { ...plain, calibration };
-    const comparison = await compareModels(calibrated, calibrated);
+    const { comparison, named } = await compareModels(calibrated, calibrated);
     assert.equal(comparison.rows, ROWS);
     assert.equal(comparison.a.calibration, calibration.version);
     assert.equal(comparison.a.fitted_before, calibration.data.split.fit_rows);
+    assert.deepEqual(named.report, await evaluateCalibration(calibration, plain), 'the report of evaluate');
+    assert.equal(named.version, calibration.version);
+    assert.ok(reportTables(named).some(({ name }) => name === 'comparison'));
     assert.match(
       comparisonRemarks(comparison).join('\n'),
       /60 of the 120 rows were fitted on by the calibration of A/,

@@ -1,8 +1,10 @@
 /** The report as one page that needs nothing else: styles and pictures inside, no scripts, opens offline, prints. */
 import { VERDICT_TEXT } from '../../choice/verdict.js';
 import type { Finding } from '../../doctor/finding.js';
+import type { Comparison } from '../comparison.js';
 import type { NamedReport } from '../reported.js';
 import { choiceRemarks, fittedWarning } from '../tables/choosing.js';
+import { comparisonRemarks, winner } from '../tables/comparison.js';
 import { omittedText, structureRemarks } from '../tables/chunks.js';
 import { reportTables } from '../tables/report-tables.js';
 import { tokenGroupRemark } from '../tables/token-groups.js';
@@ -16,7 +18,12 @@ const MOST_ROWS: Readonly<Record<string, number>> = { 'by-task': 10, 'hardest-ro
 
 /** Self-contained HTML. Every text from outside is escaped. */
 export function renderPage(named: NamedReport): string {
-  const title = `Calibration of ${escapeText(named.model)}`;
+  const { comparison } = named;
+  const title = escapeText(
+    comparison === undefined
+      ? `Calibration of ${named.model}`
+      : `${comparison.a.model} against ${comparison.b.model}`,
+  );
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -27,6 +34,7 @@ export function renderPage(named: NamedReport): string {
 </head>
 <body>
 <header><h1>${title}</h1>
+${comparison === undefined ? '' : comparisonHtml(comparison)}
 ${verdictHtml(named)}
 ${factsHtml(named)}</header>
 <main>
@@ -53,6 +61,7 @@ function sections(named: NamedReport): string[] {
     `<div class="plots">${names.map((name) => drawn.get(name) ?? '').join('\n')}</div>`;
   const omitted = omittedText(report);
   return [
+    named.comparison === undefined ? '' : section('Which of the two?', table('comparison')),
     report.choice === null
       ? ''
       : section(
@@ -97,6 +106,16 @@ function pair(left: string, right: string): string {
   return `<div class="pair"><div>${left}</div><div>${right}</div></div>`;
 }
 
+/** The looks of a verdict: A is better, nothing is shown, B is. */
+const LOOKS = { A: 'may_choose', none: 'may_choose_behind_gate', B: 'must_not_choose' } as const;
+
+/** Which of the two is better; what follows on the page is of A. */
+function comparisonHtml(comparison: Comparison): string {
+  const [decides, ...about] = comparisonRemarks(comparison);
+  const looks = LOOKS[winner(comparison.figures[0]!) ?? 'none'];
+  return `<div class="verdict ${looks}"><b>${escapeText(decides!)}</b>${listHtml(about)}</div>\n<h2>A alone</h2>`;
+}
+
 /** The line above all others, its reasons, and what to set in the service. */
 function verdictHtml({ report, choice, better }: NamedReport): string {
   const { verdict, reasons } = report.verdict;
@@ -117,7 +136,12 @@ function verdictHtml({ report, choice, better }: NamedReport): string {
 function factsHtml({ weightsDigest, version, created, data, report, environment }: NamedReport): string {
   const sources = data.sources.map(({ name, rows }) => `${name} (${rows} rows)`).join(', ');
   const facts = [
-    ['Calibration', `${version}, ${created.slice(0, 16).replace('T', ' ')} UTC`],
+    [
+      'Calibration',
+      version === null || created === null
+        ? 'fitted on the other half of the data, for this report alone'
+        : `${version}, ${created.slice(0, 16).replace('T', ' ')} UTC`,
+    ],
     ['Weights', `sha256 ${weightsDigest.slice(0, 16)}`],
     ['Data', sources],
     [

@@ -1,7 +1,6 @@
 /** Two checkpoints side by side, as a table and in sentences. */
-import type { ComparedModel, Comparison } from '../../compare.js';
 import { VERDICT_TEXT } from '../../choice/verdict.js';
-import type { ComparedFigure } from '../comparison.js';
+import type { ComparedFigure, ComparedModel, Comparison } from '../comparison.js';
 import { figure, isAboveZero } from '../figure.js';
 import type { Table } from '../table.js';
 

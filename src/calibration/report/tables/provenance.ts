@@ -13,6 +13,7 @@ export function provenanceTable({
   environment,
   choice,
   better,
+  comparison,
 }: NamedReport): Table {
   const { split, seed, near_duplicate: nearDuplicate, sources } = data;
   const gate = choice?.gates[better];
@@ -25,7 +26,14 @@ export function provenanceTable({
       ['model', model],
       ['verdict', VERDICT_TEXT[report.verdict.verdict]],
       ['weights, sha256', weightsDigest],
-      ['calibration', `${version}, ${created}`],
+      ['calibration', version === null ? 'fitted for this report alone' : `${version}, ${created}`],
+      ...(comparison === undefined
+        ? []
+        : [
+            ['compared with', comparison.b.model],
+            ['its weights, sha256', comparison.b.weights_digest],
+            ['its calibration', comparison.b.calibration ?? 'fitted for this report alone'],
+          ]),
       ...sources.flatMap(({ name, rows, bytes, sha256 }) => [
         ['data', `${name}, ${rows} rows, ${bytes} bytes`],
         ['data, sha256', sha256 ?? 'not a file: sent over the wire'],

@@ -3,15 +3,17 @@ import type { NamedReport } from '../reported.js';
 import type { Table } from '../table.js';
 import { controlTable, correlationTable, curveTable, gateTable } from './choosing.js';
 import { lossTable, negativeTable, structureTable } from './chunks.js';
+import { comparisonTable } from './comparison.js';
 import { int8Table, keyFigures, marginTable, pValueTable, scoreTable } from './key-figures.js';
 import { provenanceTable } from './provenance.js';
 import { hardestTable, taskTable, timeTable, worstPickTable } from './rows.js';
 import { tokenGroupTable } from './token-groups.js';
 
 export function reportTables(named: NamedReport): Table[] {
-  const { report, int8 } = named;
+  const { report, int8, comparison } = named;
   const { choice } = report;
   const tables = [
+    ...(comparison === undefined ? [] : [comparisonTable(comparison)]),
     ...(choice === null
       ? []
       : [controlTable, curveTable, correlationTable, gateTable].map((of) => of(choice))),
