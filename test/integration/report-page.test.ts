@@ -6,6 +6,7 @@ import { memoryColumns } from '../../src/calibration/data/columns.js';
 import { calibrationData } from '../../src/calibration/data/calibration-data.js';
 import type { Finding } from '../../src/calibration/doctor/finding.js';
 import { renderPage } from '../../src/calibration/report/html/page.js';
+import type { NamedReport } from '../../src/calibration/report/reported.js';
 import { float32Tensor } from '../../src/tensor/tensor.js';
 import { hasBrowser, overflowAt, printedPages } from '../support/browser.js';
 import { fakeEngine } from '../unit/calibration/fake-engine.js';
@@ -28,8 +29,8 @@ const skip = process.env['CI'] === 'true' ? false : missing;
 const MOST_SHEETS = 6;
 const NARROW = 500;
 
-/** As much as a report holds: every kind of negative, many tasks and candidates, long names, findings of every level. */
-async function fullPage(): Promise<string> {
+/** As much as reports of one and of two models hold: every kind of negative, many tasks and candidates, long names, findings of every level. */
+async function fullReports(): Promise<{ calibrated: NamedReport; compared: NamedReport }> {
   const rows = 480;
   const tensors = withCandidates(syntheticTensors(rows, 3, 8), 64);
   const chunks = (...shape: number[]): ReturnType<typeof float32Tensor> =>
@@ -82,32 +83,55 @@ async function fullPage(): Promise<string> {
       act: told,
     };
   });
-  return renderPage({ ...calibration, model: card.name, weightsDigest: 'ab'.repeat(32), findings });
+  const { report, better, scores, version } = calibration;
+  const side = {
+    model: card.name,
+    weights_digest: 'ab'.repeat(32),
+    calibration: version,
+    score: better,
+    tau: scores[better].temperature.tau,
+    verdict: report.verdict,
+    fitted_before: rows,
+  };
+  const kinds = [
+    ...report.negatives.map(({ name }) => `win rate, ${name}`),
+    ...Array<string>(7).fill('a key figure'),
+  ];
+  const figures = kinds.map((kind) => ({
+    ...{ name: kind, better: 'higher' as const },
+    ...{ a: report.top1, b: report.top1, advantage: report.top1 },
+  }));
+  const comparison = { rows, clusters: 60, a: side, b: side, figures };
+  const named = { ...calibration, model: card.name, weightsDigest: 'ab'.repeat(32) };
+  // neither doctor nor int8 are asked where two are compared
+  return { calibrated: { ...named, findings }, compared: { ...named, int8: undefined, comparison } };
 }
 
-describe('the page of a report that holds as much as one can', { skip }, () => {
-  let page: string;
-  before(async () => {
-    assert.equal(missing, false);
-    page = await fullPage();
-  });
-
-  it(`prints on at most ${MOST_SHEETS} sheets`, async () => {
-    const sheets = await printedPages(page);
-    assert.ok(sheets >= 1 && sheets <= MOST_SHEETS, `${sheets} sheets`);
-  });
-
-  for (const width of [NARROW, 1100]) {
-    it(`cuts nothing off ${width} pixels wide`, async () => {
-      const { content, window, cut } = await overflowAt(page, width);
-      assert.deepEqual(cut, []);
-      assert.ok(content <= window && window > width - 30, `${content} in ${window}`);
+for (const kind of ['calibrated', 'compared'] as const) {
+  describe(`the page of a ${kind} model that holds as much as one can`, { skip }, () => {
+    let page: string;
+    before(async () => {
+      assert.equal(missing, false);
+      page = renderPage((await fullReports())[kind]);
     });
-  }
 
-  it('would be noticed if it did', async () => {
-    const wide = page.replace('<main>', `<main><p>${'w'.repeat(200)}</p>`);
-    const { content, window, cut } = await overflowAt(wide, NARROW);
-    assert.ok(cut.length > 0 || content > window);
+    it(`prints on at most ${MOST_SHEETS} sheets`, async () => {
+      const sheets = await printedPages(page);
+      assert.ok(sheets >= 1 && sheets <= MOST_SHEETS, `${sheets} sheets`);
+    });
+
+    for (const width of [NARROW, 1100]) {
+      it(`cuts nothing off ${width} pixels wide`, async () => {
+        const { content, window, cut } = await overflowAt(page, width);
+        assert.deepEqual(cut, []);
+        assert.ok(content <= window && window > width - 30, `${content} in ${window}`);
+      });
+    }
+
+    it('would be noticed if it did', async () => {
+      const wide = page.replace('<main>', `<main><p>${'w'.repeat(200)}</p>`);
+      const { content, window, cut } = await overflowAt(wide, NARROW);
+      assert.ok(cut.length > 0 || content > window);
+    });
   });
-});
+}

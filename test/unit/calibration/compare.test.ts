@@ -84,7 +84,7 @@ describe('two checkpoints', () => {
     assert.match(comparisonRemarks(reversed)[0]!, /^B is better by the cost of its pick/);
     const page = renderPage(named);
     assert.match(page, /synthetic against synthetic/);
-    assert.match(page, /Which of the two\?.*May it choose\?.*By task/s, 'the report on A stands below');
+    assert.match(page, /A against B.*A alone.*May it choose\?.*By task/s, 'the report on A stands below');
     assert.doesNotMatch(page, /NaN|undefined|<script/);
   });
 

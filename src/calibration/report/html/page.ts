@@ -4,7 +4,7 @@ import type { Finding } from '../../doctor/finding.js';
 import type { Comparison } from '../comparison.js';
 import type { NamedReport } from '../reported.js';
 import { choiceRemarks, fittedWarning } from '../tables/choosing.js';
-import { comparisonRemarks, winner } from '../tables/comparison.js';
+import { comparisonRemarks, comparisonTable, winner } from '../tables/comparison.js';
 import { omittedText, structureRemarks } from '../tables/chunks.js';
 import { reportTables } from '../tables/report-tables.js';
 import { tokenGroupRemark } from '../tables/token-groups.js';
@@ -14,7 +14,12 @@ import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
 
 /** Rows that are shown of tables that may be long, so that the page prints on six sheets. */
-const MOST_ROWS: Readonly<Record<string, number>> = { 'by-task': 10, 'hardest-rows': 8, 'worst-picks': 8 };
+const MOST_ROWS: Readonly<Record<string, number>> = {
+  comparison: 10,
+  'by-task': 10,
+  'hardest-rows': 8,
+  'worst-picks': 8,
+};
 
 /** Self-contained HTML. Every text from outside is escaped. */
 export function renderPage(named: NamedReport): string {
@@ -61,7 +66,6 @@ function sections(named: NamedReport): string[] {
     `<div class="plots">${names.map((name) => drawn.get(name) ?? '').join('\n')}</div>`;
   const omitted = omittedText(report);
   return [
-    named.comparison === undefined ? '' : section('Which of the two?', table('comparison')),
     report.choice === null
       ? ''
       : section(
@@ -70,7 +74,10 @@ function sections(named: NamedReport): string[] {
             drawn.get('control')!,
             `${table('rank-correlation')}${listHtml(choiceRemarks(report.choice))}`,
           ),
-          table('control', 'control-by-candidates', 'gates'),
+          // beside a comparison the picture is enough, so that the page prints on six sheets
+          named.comparison === undefined
+            ? table('control', 'control-by-candidates', 'gates')
+            : table('control', 'gates'),
         ),
     section(
       'Is it calibrated?',
@@ -113,7 +120,9 @@ const LOOKS = { A: 'may_choose', none: 'may_choose_behind_gate', B: 'must_not_ch
 function comparisonHtml(comparison: Comparison): string {
   const [decides, ...about] = comparisonRemarks(comparison);
   const looks = LOOKS[winner(comparison.figures[0]!) ?? 'none'];
-  return `<div class="verdict ${looks}"><b>${escapeText(decides!)}</b>${listHtml(about)}</div>\n<h2>A alone</h2>`;
+  return `<div class="verdict ${looks}"><b>${escapeText(decides!)}</b>${listHtml(about)}</div>
+${tableHtml(comparisonTable(comparison), MOST_ROWS['comparison'])}
+<h2>A alone</h2>`;
 }
 
 /** The line above all others, its reasons, and what to set in the service. */

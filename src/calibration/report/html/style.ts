@@ -8,6 +8,7 @@ h1 { font-size: 1.65rem; margin: 0 0 .8rem; letter-spacing: -.01em; overflow-wra
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; padding-top: .5rem; border-top: 1px solid #d5d9de; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
 p, li { max-width: 82ch; }
+li { overflow-wrap: anywhere; }
 p { margin: .3rem 0 .7rem; }
 .quiet, p.note { color: #5a626d; font-size: .87rem; }
 .verdict { border-left: 6px solid #6b7480; background: #f3f5f7; padding: .7rem 1rem .8rem; margin: 0 0 1rem; }
