@@ -1,6 +1,6 @@
 /**
- * `npm run bench:compare -- --other PATH [--only TEXT --pairs 5 --rounds 7 --threads 2]`: the rows of `bench:engine` of this
- * checkout beside those of another one that is built, in turn, so that what the machine does meanwhile meets both. Prints
+ * `npm run bench:compare -- --other PATH [--only TEXT --pairs 5 --rounds 7 --threads 2]`: the rows of `bench:engine` that this
+ * checkout and another one that is built have in common, in turn, so that what the machine does meanwhile meets both. Prints
  * the median of the pairs' ratios; below 1 this checkout is faster.
  */
 import { execFile } from 'node:child_process';
@@ -32,10 +32,14 @@ async function engineMs(script: string, name: string): Promise<number> {
   return (JSON.parse(stdout) as RowResult).engineMs;
 }
 
+const theirs = (await import(path.resolve(flags.other, 'dist/bench/engine-rows.js'))) as {
+  engineRows: typeof engineRows;
+};
+const known = new Set(theirs.engineRows(REFERENCE_SIZE).map(({ name }) => name));
 const HEAD = ['work', 'this, ms', 'other, ms', 'ratio', 'pairs'];
 const rows: string[][] = [];
 for (const { name } of engineRows(REFERENCE_SIZE)) {
-  if (!name.includes(flags.only)) continue;
+  if (!name.includes(flags.only) || !known.has(name)) continue;
   process.stderr.write(`${name} ...\n`);
   const pairs: { own: number; other: number }[] = [];
   for (let pair = 0; pair < Number(flags.pairs); pair++) {

@@ -7,9 +7,9 @@ export interface EngineRow {
   readonly name: string;
   /** Encoded once before the clock starts. */
   readonly prepare: () => EngineBatch;
-  /** What is timed. */
-  readonly batch: () => EngineBatch;
-  /** Multiply-adds of the matrix products in `batch`. */
+  /** What is timed, one after the other. */
+  readonly batches: () => readonly EngineBatch[];
+  /** Multiply-adds of the matrix products in them. */
   readonly macs: number;
   /** Pairs (context, candidate) that the replicated model runs for the same energies; absent where it has no equal. */
   readonly replicated?: {
@@ -54,24 +54,22 @@ export function engineRows(size: BenchSize): EngineRow[] {
   const encode = (dtype: TokenDType, name: string): EngineRow => ({
     name,
     prepare: () => EMPTY,
-    batch: () => ({ encode: contexts(size, dtype, 1), score: [], release: [0] }),
+    batches: () => [{ encode: contexts(size, dtype, 1), score: [], release: [0] }],
     macs: encodeMacs(size),
   });
   const encoded = (candidates: number): EngineRow => ({
     name: `score N ${candidates}, context encoded`,
     prepare: () => ({ encode: contexts(size, 'bfloat16', 1), score: [], release: [] }),
-    batch: () => ({ encode: [], score: score(size, [0], candidates), release: [] }),
+    batches: () => [{ encode: [], score: score(size, [0], candidates), release: [] }],
     macs: candidates * (queryMacs(size) + pairMacs(size)),
     replicated: { contexts: 1, candidates, pairs: 'rank' },
   });
   const fresh = (candidates: number): EngineRow => ({
     name: `rank N ${candidates}, context fresh`,
     prepare: () => EMPTY,
-    batch: () => ({
-      encode: contexts(size, 'bfloat16', 1),
-      score: score(size, [0], candidates),
-      release: [0],
-    }),
+    batches: () => [
+      { encode: contexts(size, 'bfloat16', 1), score: score(size, [0], candidates), release: [0] },
+    ],
     macs: encodeMacs(size) + candidates * (queryMacs(size) + pairMacs(size)),
     replicated: { contexts: 1, candidates, pairs: 'rank' },
   });
@@ -80,15 +78,28 @@ export function engineRows(size: BenchSize): EngineRow[] {
     return {
       name: `matrix B ${count}`,
       prepare: () => EMPTY,
-      batch: () => ({
-        encode: contexts(size, 'bfloat16', count),
-        score: score(size, slots, count),
-        release: slots,
-      }),
+      batches: () => [
+        { encode: contexts(size, 'bfloat16', count), score: score(size, slots, count), release: slots },
+      ],
       macs: count * (encodeMacs(size) + queryMacs(size)) + count * count * pairMacs(size),
       replicated: { contexts: count, candidates: count, pairs: 'matrix' },
     };
   };
+  /** As the scheduler cuts it: a context a piece, and the queries kept from the first to the last. */
+  const pieces = (count: number, candidates: number): EngineRow => ({
+    name: `matrix B ${count} by N ${candidates}, in pieces, contexts encoded`,
+    prepare: () => ({ encode: contexts(size, 'bfloat16', count), score: [], release: [] }),
+    batches: () =>
+      Array.from({ length: count }, (_, slot) => ({
+        encode: [],
+        score: score(size, [slot], candidates).map((item) => ({
+          ...item,
+          part: { work: count, first: 0, candidates },
+        })),
+        release: slot === count - 1 ? [count] : [],
+      })),
+    macs: candidates * queryMacs(size) + count * candidates * pairMacs(size),
+  });
   return [
     encode('float32', 'encode, float32 tokens'),
     encode('bfloat16', 'encode, bfloat16 tokens'),
@@ -97,5 +108,6 @@ export function engineRows(size: BenchSize): EngineRow[] {
     fresh(64),
     matrix(8),
     matrix(32),
+    pieces(8, 512),
   ];
 }

@@ -72,7 +72,9 @@ export function assemble(
       if (chunks === undefined || piece.last === chunks.candidates) contexts.finish(i);
     }
     const scores = chunks !== undefined && piece.last > piece.first;
-    const place = scores ? taskRow(job.work.task).add(batch, job.work.task, slots, piece) : -1;
+    const number = scores ? job.numberOf(piece) : undefined;
+    const of = { piece, slots, ...(number !== undefined && { number }) };
+    const place = scores ? taskRow(job.work.task).add(batch, job.work.task, of) : -1;
     cells.advance(piece);
     parts.push({ job, piece, encodes, place });
     size = addSize(size, piece.size);

@@ -24,6 +24,8 @@ export class Job implements QueueItem {
   readonly cells: Cells;
   readonly chunks: Chunks | undefined;
   readonly result: Promise<WorkResult>;
+  readonly #cache: ContextCache;
+  #number: number | undefined;
   #raw: Float32Array | undefined;
   #waitsSinceMs: number;
   #dequeued = false;
@@ -49,6 +51,7 @@ export class Job implements QueueItem {
       stepCost: row.stepCost,
     });
     this.#waitsSinceMs = nowMs;
+    this.#cache = cache;
     this.contexts = new JobContexts(work, cache, nowMs);
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -78,6 +81,15 @@ export class Job implements QueueItem {
     const { signal } = this.work;
     signal.addEventListener('abort', onAbort);
     this.#detach = () => signal.removeEventListener('abort', onAbort);
+  }
+
+  /**
+   * The work's number, for a piece whose chunks meet other contexts in other pieces: the engine may keep what it computes of
+   * them, until the number is released as slots are.
+   */
+  numberOf({ from, to }: Piece): number | undefined {
+    if (to - from === this.work.contexts.length) return undefined;
+    return (this.#number ??= this.#cache.newSlot());
   }
 
   /** A piece goes to the engine. */
@@ -151,6 +163,7 @@ export class Job implements QueueItem {
     if (this.#settled) return false;
     this.#settled = true;
     this.#detach();
+    if (this.#number !== undefined) this.#cache.releaseSlot(this.#number);
     return true;
   }
 }

@@ -114,6 +114,14 @@ export type Task =
 /** An engine batch that is being put together. */
 export type OpenBatch = { readonly [Part in keyof EngineBatch]: EngineBatch[Part][number][] };
 
+export interface PieceOfWork {
+  readonly piece: Piece;
+  /** Those of its contexts. */
+  readonly slots: readonly number[];
+  /** Its work's number, where other contexts meet the same chunks in other pieces. */
+  readonly number?: number;
+}
+
 interface TaskRow<Kind extends Task['kind']> {
   /** Undefined when a work ends with its contexts encoded. */
   chunks(task: Extract<Task, { kind: Kind }>): Chunks | undefined;
@@ -121,8 +129,8 @@ interface TaskRow<Kind extends Task['kind']> {
   readonly stepCost: number;
   /** Values that come back of a chunk. */
   width(chunks: Chunks): number;
-  /** Adds what the piece asks for; `slots` are those of its contexts. Returns its place, for `collect`. */
-  add(batch: OpenBatch, task: Extract<Task, { kind: Kind }>, slots: readonly number[], piece: Piece): number;
+  /** Adds what the piece asks for. Returns its place, for `collect`. */
+  add(batch: OpenBatch, task: Extract<Task, { kind: Kind }>, of: PieceOfWork): number;
   /** What the engine answered, [rows, part, width] of the piece. */
   collect(result: EngineResult, place: number): Outcome<Float32Array> | undefined;
 }
@@ -139,15 +147,14 @@ const TASKS: { readonly [Kind in Task['kind']]: TaskRow<Kind> } = {
     chunks: ({ actions }) => actions,
     stepCost: 1,
     width: ({ steps }) => steps,
-    add: ({ score }, { actions }, slots, piece) => score.push(scoreItem(actions, slots, piece)) - 1,
+    add: ({ score }, { actions }, of) => score.push(scoreItem(actions, of)) - 1,
     collect: ({ scored }, place) => scored[place],
   },
   gradient: {
     chunks: ({ actions }) => actions,
     stepCost: 4,
     width: ({ values, candidates, steps }) => steps + values.length / candidates,
-    add: ({ score }, { actions, slope }, slots, piece) =>
-      score.push({ ...scoreItem(actions, slots, piece), slope }) - 1,
+    add: ({ score }, { actions, slope }, of) => score.push({ ...scoreItem(actions, of), slope }) - 1,
     collect: ({ scored }, place) => scored[place],
   },
 };
@@ -158,11 +165,13 @@ export function taskRow(task: Task): TaskRow<Task['kind']> {
 
 function scoreItem(
   { values, candidates, steps }: Chunks,
-  slots: readonly number[],
-  { first, last }: Piece,
+  { piece: { first, last }, slots, number }: PieceOfWork,
 ): ScoreItem {
   const size = values.length / candidates;
   // a part is copied: of a view, the whole memory behind it would travel to the engine, once a piece
   const actions = last - first === candidates ? values : values.slice(first * size, last * size);
-  return { slots, actions, candidates: last - first, steps };
+  return {
+    ...{ slots, actions, candidates: last - first, steps },
+    ...(number !== undefined && { part: { work: number, first, candidates } }),
+  };
 }

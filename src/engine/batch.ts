@@ -48,6 +48,7 @@ export class BatchRunner {
   }
 
   private release(slot: number): void {
+    this.model.queries.release(slot);
     discard(this.slots.get(slot)?.memory ?? []);
     this.slots.delete(slot);
   }

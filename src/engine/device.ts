@@ -8,6 +8,7 @@ import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import { BatchRunner } from './batch.js';
+import { KeptQueries } from './kept-queries.js';
 import { Scratch } from './memory.js';
 import { valueOf, type EngineInfo, type Provider, type TokenDType } from './engine.js';
 import { Runtime } from './runtime.js';
@@ -97,6 +98,7 @@ async function openProvider(
     const sessions = await createSessions(runtime, graphs, precision);
     const runner = new BatchRunner({
       ...{ card, graphs, sessions, precision, scratch: new Scratch() },
+      queries: new KeptQueries(graphs.queryWidth),
       slopes: new SlopePrograms(runtime, graphs),
     });
     const warmMs = await warmUp(runner, card);

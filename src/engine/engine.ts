@@ -31,6 +31,11 @@ export interface ScoreItem {
   readonly actions: Float32Array;
   readonly candidates: number; // N
   readonly steps: number; // H
+  /**
+   * These candidates are [first, first + N) of the `candidates` of a work that comes in pieces: what the engine computes of them
+   * alone it may keep for the work's other contexts, until `work` is released: a number that no slot and no other work has.
+   */
+  readonly part?: { readonly work: number; readonly first: number; readonly candidates: number };
   /** Of one context: also the gradient of each energy by its own chunk. */
   readonly slope?: Slope;
 }
@@ -47,7 +52,7 @@ export interface EngineBatch {
   readonly encode: readonly EncodeItem[];
   /** Scored next; may name slots of `encode`. An item whose slot failed to encode fails with that fault. */
   readonly score: readonly ScoreItem[];
-  /** Forgotten last. */
+  /** Forgotten last: slots, and works of which parts were scored. */
   readonly release: readonly number[];
 }
 

@@ -4,6 +4,7 @@
  */
 import { invalid, toFault, type Fault } from '../errors.js';
 import { done, failed, type ScoreItem, type Outcome } from './engine.js';
+import { queriesOf } from './queries.js';
 import { float32 } from './runtime.js';
 import { withSlope } from './slope.js';
 import { firstNonFinite, notFinite, type EncodedContext, type LoadedModel } from './stages.js';
@@ -95,24 +96,27 @@ function checkItem(
     : notFinite('actions', where, value);
 }
 
-/** Greedy packs of units with the same H; an item of more steps than one run holds is cut between candidates. */
+/**
+ * Greedy packs of units with the same H; an item of more steps than one run holds is cut between candidates, and one whose
+ * queries are kept goes by itself.
+ */
 function packUnits(items: readonly ScoreItem[], outcomes: readonly Outcome<unknown>[]): Unit[][] {
   const runs: Unit[][] = [];
   let room = 0;
   let runSteps = -1;
-  for (const [index, { candidates, steps }] of items.entries()) {
+  for (const [index, { candidates, steps, part }] of items.entries()) {
     if (!outcomes[index]!.ok) continue;
     const most = Math.max(1, Math.floor(MAX_STEPS_PER_RUN / steps));
     for (let from = 0; from < candidates; from += most) {
       const to = Math.min(candidates, from + most);
       const rows = (to - from) * steps;
-      if (steps !== runSteps || rows > room) {
+      if (steps !== runSteps || rows > room || part !== undefined) {
         runs.push([]);
         room = MAX_STEPS_PER_RUN;
         runSteps = steps;
       }
       runs.at(-1)!.push({ index, from, to });
-      room -= rows;
+      room = part === undefined ? room - rows : 0;
     }
   }
   return runs;
@@ -126,13 +130,16 @@ async function scoreRun(
   outcomes: Outcome<Float32Array>[],
 ): Promise<void> {
   const { steps } = items[units[0]!.index]!; // H, the same for all
-  const { queries, rowSums } = await runQueries(model, items, units, steps);
+  const { queries, rowSums } = await queriesOf(
+    model,
+    units.map(({ index, from, to }) => ({ item: items[index]!, from, to })),
+  );
   let row = 0;
   let pairs: Pair[] = [];
   let rows = 0;
   for (const unit of units) {
     const count = (unit.to - unit.from) * steps;
-    const bad = firstNonFinite(rowSums.subarray(row, row + count));
+    const bad = rowSums === undefined ? -1 : firstNonFinite(rowSums.subarray(row, row + count));
     if (bad >= 0) outcomes[unit.index] = failed(notFinite('action_mapped', stepName(unit, bad, steps)));
     else {
       for (const [index, context] of contexts[unit.index]!.entries()) {
@@ -148,38 +155,6 @@ async function scoreRun(
     row += count;
   }
   if (pairs.length > 0) await runPairs(model, items, queries, pairs, rows, outcomes);
-}
-
-async function runQueries(
-  { card, graphs, sessions, scratch }: LoadedModel,
-  items: readonly ScoreItem[],
-  units: readonly Unit[],
-  steps: number,
-): Promise<{ queries: Float32Array; rowSums: Float32Array }> {
-  const width = steps * card.action_dim;
-  const pieces = units.map(({ index, from, to }) => items[index]!.actions.subarray(from * width, to * width));
-  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  let actions = pieces[0]!;
-  if (pieces.length > 1) {
-    actions = scratch.floats('actions', total); // [G, H, A]
-    let offset = 0;
-    for (const piece of pieces) {
-      actions.set(piece, offset);
-      offset += piece.length;
-    }
-  }
-  const positions = graphs.queryPositions(steps);
-  const rows = total / card.action_dim; // G * H
-  const queries = scratch.floats('query', rows * graphs.queryWidth);
-  const rowSums = scratch.watched('query_row_sum', rows);
-  await sessions.query.runInto(
-    {
-      actions: float32(actions, [total / width, steps, card.action_dim]),
-      positions: float32(positions, [steps, positions.length / steps]),
-    },
-    { query: float32(queries, [rows, graphs.queryWidth]), row_sum: float32(rowSums, [rows]) },
-  );
-  return { queries, rowSums };
 }
 
 /** Attends each pair and runs the head over all of them, then writes the raw values where they belong. */

@@ -4,6 +4,7 @@ import type { EnergyGraphs } from '../energy/graphs.js';
 import { Fault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Precision } from './engine.js';
+import type { KeptQueries } from './kept-queries.js';
 import type { Scratch } from './memory.js';
 import type { Sessions, SlopePrograms } from './sessions.js';
 
@@ -24,6 +25,7 @@ export interface LoadedModel {
   readonly sessions: Sessions;
   readonly precision: Precision;
   readonly scratch: Scratch;
+  readonly queries: KeptQueries;
   readonly slopes: SlopePrograms;
 }
 

@@ -167,6 +167,21 @@ for (const activation of ['relu', 'silu'] as const) {
   }
 }
 
+test('queries that are not finite are not kept: they fail with each context that meets them', async () => {
+  const { card } = cross;
+  const weights = plantedOne(cross.weights, 'action_linear.fc1.bias');
+  await withRunner({ card, weights }, async (runner) => {
+    const encode = [context(card, 0, 3), context(card, 1, 3)];
+    await runner.run({ encode, score: [], release: [] });
+    for (const slot of [0, 1]) {
+      const part = { work: 2, first: 0, candidates: 3 };
+      const score = [{ ...chunks(card, [slot], 3, STEPS, 1), part }];
+      const { scored } = await runner.run({ encode: [], score, release: [] });
+      assert.equal(faultOf(scored[0]).field, 'action_mapped', `context ${slot}`);
+    }
+  });
+});
+
 test('global_context: overflow and NaN in the weights surface too', async () => {
   const stages = {
     context_mapped: ['proj_hidden'],

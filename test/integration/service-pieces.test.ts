@@ -15,7 +15,7 @@ import { Scheduler } from '../../src/batching/scheduler.js';
 import type { Work, WorkResult } from '../../src/batching/work.js';
 import { contract } from '../../src/wire/contract.js';
 import { randomWeights, smallCard } from '../support/bundles.js';
-import { chunks, context } from '../support/engine.js';
+import { chunks, context, withRunner } from '../support/engine.js';
 import { valueOf } from '../support/outcomes.js';
 import { call, failure, goldenRequest, serveGolden, startTestEngine } from '../support/service.js';
 
@@ -84,6 +84,25 @@ test('work that is cut scores bit for bit as work that is not', async (t) => {
     }
   }
 });
+
+test('the queries of a matrix that is cut are computed once, whoever comes between its pieces', () =>
+  withRunner(model, async (runner, { query }) => {
+    let rows = 0;
+    const runInto = query.runInto.bind(query);
+    query.runInto = (feeds, outputs) => ((rows += outputs.query!.dims[0]!), runInto(feeds, outputs));
+    const engine: Engine = {
+      info: { provider: 'cpu', precision: 'float32', refused: [], threads: 1, bytesPerToken: 512 },
+      failed: new Promise(() => undefined),
+      run: (batch) => runner.run(batch),
+      close: () => Promise.resolve(),
+    };
+    const scheduler = schedulerOn(engine, { tokens: 200, steps: 256, contexts: 2, ms: 1e9 });
+    const large = scheduler.submit(work(6, 100, 8));
+    const small = scheduler.submit(work(1, 3, 8, 'b'));
+    const other = scheduler.submit(work(5, 4, 8, 'c'));
+    await Promise.all([large, small, other]);
+    assert.equal(rows, (100 + 3 + 4) * 8);
+  }));
 
 test('a large matrix lets the requests of others pass between its pieces', async (t) => {
   const engine = await startEngine(model, { provider: 'cpu', threads: 1 });

@@ -1,9 +1,10 @@
 /** Contexts, candidates and models for tests of the real engine. */
 import { BatchRunner } from '../../src/engine/batch.js';
 import type { Engine, EncodeItem, ScoreItem, TokenDType } from '../../src/engine/engine.js';
+import { KeptQueries } from '../../src/engine/kept-queries.js';
 import { Scratch } from '../../src/engine/memory.js';
 import { Runtime } from '../../src/engine/runtime.js';
-import { createSessions, SlopePrograms } from '../../src/engine/sessions.js';
+import { createSessions, SlopePrograms, type Sessions } from '../../src/engine/sessions.js';
 import { energyGraphs } from '../../src/energy/graphs.js';
 import type { ModelCard } from '../../src/model/card.js';
 import type { Weights } from '../../src/model/weights.js';
@@ -55,19 +56,19 @@ export async function scoreAll(
 /** What the worker runs, in this thread and without warm-up; released after `use`. */
 export async function withRunner<T>(
   model: { readonly card: ModelCard; readonly weights: Weights },
-  use: (runner: BatchRunner) => Promise<T>,
+  use: (runner: BatchRunner, sessions: Sessions) => Promise<T>,
 ): Promise<T> {
   const graphs = energyGraphs(model.card, model.weights);
   const precision = 'float32';
   const runtime = new Runtime({ provider: 'cpu', threads: 1, deviceId: 0 });
   try {
     const sessions = await createSessions(runtime, graphs, precision);
-    return await use(
-      new BatchRunner({
-        ...{ card: model.card, graphs, sessions, precision, scratch: new Scratch() },
-        slopes: new SlopePrograms(runtime, graphs),
-      }),
-    );
+    const runner = new BatchRunner({
+      ...{ card: model.card, graphs, sessions, precision, scratch: new Scratch() },
+      queries: new KeptQueries(graphs.queryWidth),
+      slopes: new SlopePrograms(runtime, graphs),
+    });
+    return await use(runner, sessions);
   } finally {
     await runtime.release();
   }

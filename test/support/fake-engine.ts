@@ -28,6 +28,8 @@ export class FakeEngine implements Engine {
   readonly batches: EngineBatch[] = [];
   /** Slots that are taken. */
   readonly slots = new Map<number, Context>();
+  /** Works of which parts were scored, until they are released. */
+  readonly works = new Set<number>();
   /** The next batch is computed and its result lost: its run rejects, the engine lives on. */
   loseNext = false;
   msPerToken: number;
@@ -85,25 +87,29 @@ export class FakeEngine implements Engine {
       this.slots.set(slot, { first });
       return { ok: true, value: { bytes: count * this.info.bytesPerToken } };
     });
-    const scored = batch.score.map(({ slots, actions, candidates, steps: H }): Outcome<Float32Array> => {
-      steps += slots.length * candidates * H;
-      const A = actions.length / (candidates * H);
-      const raw = new Float32Array(slots.length * candidates * H);
-      for (const [b, slot] of slots.entries()) {
-        const context = this.slots.get(slot);
-        if (context === undefined) throw new Error(`slot ${slot} is not encoded`);
-        if (context.fault !== undefined) return { ok: false, fault: context.fault };
-        for (let i = 0; i < candidates * H; i++) {
-          raw[b * candidates * H + i] = context.first + actions[i * A]!;
+    const scored = batch.score.map(
+      ({ slots, actions, candidates, steps: H, part }): Outcome<Float32Array> => {
+        if (part !== undefined) this.works.add(part.work);
+        steps += slots.length * candidates * H;
+        const A = actions.length / (candidates * H);
+        const raw = new Float32Array(slots.length * candidates * H);
+        for (const [b, slot] of slots.entries()) {
+          const context = this.slots.get(slot);
+          if (context === undefined) throw new Error(`slot ${slot} is not encoded`);
+          if (context.fault !== undefined) return { ok: false, fault: context.fault };
+          for (let i = 0; i < candidates * H; i++) {
+            raw[b * candidates * H + i] = context.first + actions[i * A]!;
+          }
         }
-      }
-      return { ok: true, value: raw };
-    });
+        return { ok: true, value: raw };
+      },
+    );
     const encodeMs = tokens * this.msPerToken;
     const scoreMs = steps * this.msPerStep;
     await this.#pass(encodeMs + scoreMs);
     for (const slot of batch.release) {
-      if (!this.slots.delete(slot)) throw new Error(`slot ${slot} was released twice or never encoded`);
+      if (!this.slots.delete(slot) && !this.works.delete(slot))
+        throw new Error(`slot ${slot} was released twice or never encoded`);
     }
     if (this.loseNext) {
       this.loseNext = false;
