@@ -12,19 +12,17 @@ import type { ModelCard } from '../model/card.js';
 import { saveCalibration, writeWhole } from '../calibration/store.js';
 import { figure } from '../calibration/report/figure.js';
 import { summaryText } from '../calibration/report/summary.js';
-import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
+import { passOptions, withOpened, withProgress } from './calibration-flags.js';
 import { printJson } from './output.js';
 import {
   checkRequired,
-  figuresFlag,
+  reportFlags,
   reportJson,
-  requireFlag,
   writeAskedFigures,
-  type FiguresFlag,
-  type RequireFlag,
+  type ReportFlags,
 } from './report-output.js';
 
-interface CalibrateFlags extends PassFlags, RequireFlag, FiguresFlag {
+interface CalibrateFlags extends ReportFlags {
   readonly out?: string;
   readonly int8: boolean;
 }
@@ -39,56 +37,45 @@ export function calibrateCommand(): Command {
     .option('-o, --out <file>', 'write calibration.json here instead of into the bundle')
     .option('--no-int8', 'do not measure what --precision int8 would cost')
     .option('--html <file>', 'where to write the page (default: calibration.html beside calibration.json)');
-  return requireFlag(figuresFlag(passFlags(command))).action(
-    async (directory: string, files: string[], flags: CalibrateFlags) => {
-      await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
-        const { card, weights, digest } = bundle;
-        const quiet = flags.json === true;
-        const { provider, precision } = engine.info;
-        const int8 =
-          flags.int8 && provider === 'cpu' && precision === 'float32'
-            ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
-            : undefined;
-        const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
-        const calibration = await withProgress(
-          data!.rows,
-          quiet,
-          (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
-          `${flags.out ?? directory} is as it was`,
-        ).finally(() => int8?.close());
-        const { tau } = calibration.scores.readout.temperature;
-        const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed, tau });
-        const named = { ...calibration, model: card.name, weightsDigest: digest, findings };
-        const page = renderPage(named);
-        const file =
-          flags.out === undefined
-            ? await saveCalibration(directory, calibration)
-            : await writeWhole(flags.out, `${JSON.stringify(calibration)}\n`);
-        const html = await writeWhole(flags.html ?? path.join(path.dirname(file), 'calibration.html'), page);
-        const drawn = await writeAskedFigures(flags, named);
-        if (quiet) {
-          const figures = flags.figures ?? null;
-          printJson(reportJson(named, { calibration: calibration.version, file, html, figures, findings }));
-        } else {
-          const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
-          const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
-          process.stdout.write(
-            `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n${drawn}`,
-          );
-        }
-        checkRequired(flags, calibration.report.verdict);
-      });
-    },
-  );
-}
-
-/** Flags as the calibration's options. */
-export function passOptions({ batch, seed, nearDuplicate }: PassFlags): {
-  batch: number;
-  seed: number;
-  nearDuplicate: number;
-} {
-  return { batch, seed, nearDuplicate };
+  return reportFlags(command).action(async (directory: string, files: string[], flags: CalibrateFlags) => {
+    await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
+      const { card, weights, digest } = bundle;
+      const quiet = flags.json === true;
+      const { provider, precision } = engine.info;
+      const int8 =
+        flags.int8 && provider === 'cpu' && precision === 'float32'
+          ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
+          : undefined;
+      const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
+      const calibration = await withProgress(
+        data!.rows,
+        quiet,
+        (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
+        `${flags.out ?? directory} is as it was`,
+      ).finally(() => int8?.close());
+      const { tau } = calibration.scores.readout.temperature;
+      const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed, tau });
+      const named = { ...calibration, model: card.name, weightsDigest: digest, findings };
+      const page = renderPage(named);
+      const file =
+        flags.out === undefined
+          ? await saveCalibration(directory, calibration)
+          : await writeWhole(flags.out, `${JSON.stringify(calibration)}\n`);
+      const html = await writeWhole(flags.html ?? path.join(path.dirname(file), 'calibration.html'), page);
+      const drawn = await writeAskedFigures(flags, named);
+      if (quiet) {
+        const figures = flags.figures ?? null;
+        printJson(reportJson(named, { calibration: calibration.version, file, html, figures, findings }));
+      } else {
+        const failing = findings.filter(({ level }) => level === 'failure').map(({ probe }) => probe);
+        const doctor = failing.length === 0 ? '' : `Doctor: failing ${failing.join(', ')}; see the page.\n`;
+        process.stdout.write(
+          `${summaryText(calibration)}${int8Text(calibration, card)}${doctor}Calibration ${calibration.version}: ${file}\nPage: ${html}\n${drawn}`,
+        );
+      }
+      checkRequired(flags, calibration.report.verdict);
+    });
+  });
 }
 
 /** Two lines for the terminal: what int8 costs on these data, and whether `serve --precision auto` takes it. */

@@ -35,6 +35,15 @@ export function passOptionFlags(command: Command): Command {
     .option('--json', 'print JSON, no progress bar');
 }
 
+/** Flags as the calibration's options. */
+export function passOptions({ batch, seed, nearDuplicate }: PassFlags): {
+  batch: number;
+  seed: number;
+  nearDuplicate: number;
+} {
+  return { batch, seed, nearDuplicate };
+}
+
 function nonNegative(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0 && text.trim() !== '') return value;

@@ -5,23 +5,16 @@ import { renderPage } from '../calibration/report/html/page.js';
 import { tableLines } from '../calibration/report/table.js';
 import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
-import { passOptions } from './calibrate.js';
-import { withOpened, withProgress, type Opened, type PassFlags } from './calibration-flags.js';
+import { passOptions, withOpened, withProgress, type Opened } from './calibration-flags.js';
 import { printJson } from './output.js';
-import {
-  checkRequired,
-  reportJson,
-  writeAskedFigures,
-  type FiguresFlag,
-  type RequireFlag,
-} from './report-output.js';
+import { checkRequired, reportJson, writeAskedFigures, type ReportFlags } from './report-output.js';
 
 /** `--require` is asked of A. */
 export async function evaluateAgainst(
   directory: string,
   other: string,
   files: readonly string[],
-  flags: PassFlags & RequireFlag & FiguresFlag,
+  flags: ReportFlags,
 ): Promise<void> {
   const { comparison, named } = await withOpened(directory, files, flags, (a) =>
     withOpened(other, files, flags, async (b) => {

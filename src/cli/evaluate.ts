@@ -11,21 +11,18 @@ import { renderPage } from '../calibration/report/html/page.js';
 import type { NamedReport } from '../calibration/report/reported.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
 import { summaryText } from '../calibration/report/summary.js';
-import { passOptions } from './calibrate.js';
-import { passFlags, withOpened, withProgress, type PassFlags } from './calibration-flags.js';
+import { passOptions, withOpened, withProgress } from './calibration-flags.js';
 import { evaluateAgainst } from './evaluate-against.js';
 import { printJson } from './output.js';
 import {
   checkRequired,
-  figuresFlag,
+  reportFlags,
   reportJson,
-  requireFlag,
   writeAskedFigures,
-  type FiguresFlag,
-  type RequireFlag,
+  type ReportFlags,
 } from './report-output.js';
 
-interface EvaluateFlags extends PassFlags, RequireFlag, FiguresFlag {
+interface EvaluateFlags extends ReportFlags {
   readonly against?: string;
 }
 
@@ -50,60 +47,58 @@ export function evaluateCommand(): Command {
       ),
     )
     .addHelpText('after', EXAMPLES);
-  return requireFlag(figuresFlag(passFlags(command))).action(
-    async (directory: string, files: string[], flags: EvaluateFlags) => {
-      if (flags.against !== undefined) return evaluateAgainst(directory, flags.against, files, flags);
-      await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
-        const { card, digest } = bundle;
-        const existing = await loadCalibration(directory, digest);
-        const page = await withProgress(
-          data!.rows,
-          flags.json === true,
-          async (onRows): Promise<NamedReport> => {
-            const pass = passOptions(flags);
-            const options: CalibrateOptions = {
-              ...pass,
-              engine,
-              card,
-              weightsDigest: digest,
-              data: data!,
-              onRows,
-            };
-            const named = { model: card.name, weightsDigest: digest };
-            if (existing === undefined) return { ...(await calibrate(options)), ...named };
-            const { rows, steps } = data!;
-            const [report, sources] = await Promise.all([
-              evaluateCalibration(existing, options),
-              sourcesWithDigests(data!),
-            ]);
-            const { seed, nearDuplicate } = pass;
-            return {
-              ...existing,
-              ...named,
-              report,
-              int8: undefined, // measured on the calibration's rows, not on these
-              environment: environmentOf(engine.info),
-              data: { sources, rows, steps, seed, near_duplicate: nearDuplicate, split: null },
-            };
-          },
-        );
-        if (flags.html !== undefined) await writeWhole(flags.html, renderPage(page));
-        const drawn = await writeAskedFigures(flags, page);
-        if (flags.json) {
-          const calibration = existing === undefined ? null : page.version;
-          const { html = null, figures = null } = flags;
-          printJson(reportJson(page, { calibration, file: null, html, figures, findings: [] }));
-        } else {
-          const under =
-            existing === undefined
-              ? 'No calibration in the bundle: fitted on half of the data for this report alone.\n'
-              : `Under calibration ${existing.version}.\n`;
-          process.stdout.write(`${under}${summaryText(page)}`);
-          if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
-          process.stdout.write(drawn);
-        }
-        checkRequired(flags, page.report.verdict);
-      });
-    },
-  );
+  return reportFlags(command).action(async (directory: string, files: string[], flags: EvaluateFlags) => {
+    if (flags.against !== undefined) return evaluateAgainst(directory, flags.against, files, flags);
+    await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
+      const { card, digest } = bundle;
+      const existing = await loadCalibration(directory, digest);
+      const page = await withProgress(
+        data!.rows,
+        flags.json === true,
+        async (onRows): Promise<NamedReport> => {
+          const pass = passOptions(flags);
+          const options: CalibrateOptions = {
+            ...pass,
+            engine,
+            card,
+            weightsDigest: digest,
+            data: data!,
+            onRows,
+          };
+          const named = { model: card.name, weightsDigest: digest };
+          if (existing === undefined) return { ...(await calibrate(options)), ...named };
+          const { rows, steps } = data!;
+          const [report, sources] = await Promise.all([
+            evaluateCalibration(existing, options),
+            sourcesWithDigests(data!),
+          ]);
+          const { seed, nearDuplicate } = pass;
+          return {
+            ...existing,
+            ...named,
+            report,
+            int8: undefined, // measured on the calibration's rows, not on these
+            environment: environmentOf(engine.info),
+            data: { sources, rows, steps, seed, near_duplicate: nearDuplicate, split: null },
+          };
+        },
+      );
+      if (flags.html !== undefined) await writeWhole(flags.html, renderPage(page));
+      const drawn = await writeAskedFigures(flags, page);
+      if (flags.json) {
+        const calibration = existing === undefined ? null : page.version;
+        const { html = null, figures = null } = flags;
+        printJson(reportJson(page, { calibration, file: null, html, figures, findings: [] }));
+      } else {
+        const under =
+          existing === undefined
+            ? 'No calibration in the bundle: fitted on half of the data for this report alone.\n'
+            : `Under calibration ${existing.version}.\n`;
+        process.stdout.write(`${under}${summaryText(page)}`);
+        if (flags.html !== undefined) process.stdout.write(`Page: ${flags.html}\n`);
+        process.stdout.write(drawn);
+      }
+      checkRequired(flags, page.report.verdict);
+    });
+  });
 }

@@ -1,15 +1,12 @@
-/** What calibrate and evaluate say in the end: one shape of JSON, and the exit code that a pipeline asked for. */
+/** What calibrate and evaluate have in common: their flags, one shape of JSON, and the exit code that a pipeline asked for. */
 import { Option, type Command } from 'commander';
 import type { Verdict } from '../calibration/choice/choice-schema.js';
 import { VERDICT_TEXT } from '../calibration/choice/verdict.js';
 import type { Finding } from '../calibration/doctor/finding.js';
 import { writeFigures } from '../calibration/report/export/write-figures.js';
 import type { NamedReport } from '../calibration/report/reported.js';
+import { passFlags, type PassFlags } from './calibration-flags.js';
 import { EXIT_CODES } from './output.js';
-
-export interface RequireFlag {
-  readonly require?: keyof typeof ENOUGH;
-}
 
 /** Verdicts that satisfy what is required. */
 const ENOUGH = {
@@ -17,32 +14,34 @@ const ENOUGH = {
   'may-choose-behind-gate': ['may_choose', 'may_choose_behind_gate'],
 } as const satisfies Record<string, readonly Verdict['verdict'][]>;
 
-export function requireFlag(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--require <verdict>',
-      'exit with 3 when the verdict is another (or, for the second, a worse one)',
-    ).choices(Object.keys(ENOUGH)),
-  );
-}
-
-export interface FiguresFlag {
+export interface ReportFlags extends PassFlags {
   readonly figures?: string;
+  readonly require?: keyof typeof ENOUGH;
 }
 
-export function figuresFlag(command: Command): Command {
-  return command.option('--figures <dir>', 'write each picture as SVG and each table as CSV and LaTeX there');
+export function reportFlags(command: Command): Command {
+  return passFlags(command)
+    .option('--figures <dir>', 'write each picture as SVG and each table as CSV and LaTeX there')
+    .addOption(
+      new Option(
+        '--require <verdict>',
+        'exit with 3 when the verdict is another (or, for the second, a worse one)',
+      ).choices(Object.keys(ENOUGH)),
+    );
 }
 
 /** What was written, as a line; empty where nothing was asked for. */
-export async function writeAskedFigures({ figures }: FiguresFlag, named: NamedReport): Promise<string> {
+export async function writeAskedFigures(
+  { figures }: Pick<ReportFlags, 'figures'>,
+  named: NamedReport,
+): Promise<string> {
   if (figures === undefined) return '';
   const { pictures, tables } = await writeFigures(figures, named);
   return `Figures: ${figures}, ${pictures} as SVG, ${tables} tables as CSV and LaTeX\n`;
 }
 
 /** Sets the exit code, and says why on stderr. */
-export function checkRequired({ require }: RequireFlag, { verdict }: Verdict): void {
+export function checkRequired({ require }: Pick<ReportFlags, 'require'>, { verdict }: Verdict): void {
   if (require === undefined || (ENOUGH[require] as readonly string[]).includes(verdict)) return;
   process.stderr.write(
     `error: verdict\n  found:  ${VERDICT_TEXT[verdict]}\n  wanted: ${require} (--require)\n`,

@@ -30,9 +30,10 @@ const CONNECTION_CLOSED =
   /Session closed with error code|^Stream refused by server|NGHTTP2_REFUSED_STREAM|^Received RST_STREAM with code 2 /;
 /**
  * A server on Node refuses a call beyond the bound of its connection by resetting it, unread. On Node 26 a client meets that
- * when it fills the bound and its calls end early, since the server counts a call a moment longer.
+ * when it fills the bound and its calls end early, since the server counts a call a moment longer. grpc-js names the code or tells
+ * of it in words, as the reset comes with an error of the stream or without.
  */
-const TOO_MANY_CALLS = /NGHTTP2_ENHANCE_YOUR_CALM/;
+const TOO_MANY_CALLS = /NGHTTP2_ENHANCE_YOUR_CALM|^Bandwidth exhausted/;
 const RECONNECT_MS = 20;
 
 /** An error of a call: kind by its code, field from google.rpc.BadRequest, `retryAfterMs` from the pushback trailer. */

@@ -8,30 +8,21 @@ import { Fault } from '../../src/errors.js';
 import type { ScoreActionsRequest } from '../../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { contract } from '../../src/wire/contract.js';
 import { uniform } from '../support/bundles.js';
-import {
-  addressOf,
-  GatedEngine,
-  goldenRequest,
-  serveGolden,
-  startTestEngine,
-  until,
-  type TestService,
-} from '../support/service.js';
+import { serveGatedEngines, type GatedEngine, type GatedService } from '../support/gated-engine.js';
+import { addressOf, goldenRequest, metricsPage, until } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
 const good: ScoreActionsRequest = goldenRequest(CASE);
 const goodBytes = contract.energy.ScoreActions.requestSerialize(good);
 
 describe('hostile clients', () => {
-  let service: TestService;
+  let service: GatedService;
   let engine: GatedEngine;
   let client: EnergyClient;
   let energies: readonly number[];
   before(async () => {
-    service = await serveGolden([CASE], { 'metrics-address': '127.0.0.1:0' }, async (bundle) => {
-      engine = new GatedEngine(await startTestEngine(bundle));
-      return engine;
-    });
+    service = await serveGatedEngines([CASE]);
+    ({ engine } = service);
     client = await EnergyClient.open({ address: addressOf(service.server) });
     ({ energies } = await client.score(good));
   });
@@ -42,10 +33,7 @@ describe('hostile clients', () => {
 
   /** What a client left goes when the server hears of it. */
   function nothingWaits(): Promise<void> {
-    return until(async () => {
-      const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
-      return /^action_energy_queue_depth\{[^}]*\} 0$/m.test(await page.text());
-    });
+    return until(async () => /^action_energy_queue_depth\{[^}]*\} 0$/m.test(await metricsPage(service)));
   }
 
   async function stillGood(): Promise<void> {
@@ -131,9 +119,8 @@ describe('hostile clients', () => {
 
   /** Requests without a result, by reason, as the server counts them. */
   async function rejected(reason: string): Promise<number> {
-    const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
     const line = new RegExp(`^action_energy_rejections_total\\{[^}]*reason="${reason}"[^}]*\\} (\\d+)$`, 'm');
-    return Number(line.exec(await page.text())?.[1] ?? 0);
+    return Number(line.exec(await metricsPage(service))?.[1] ?? 0);
   }
 
   const kindsOf = (count: number, timeoutMs: (index: number) => number): Promise<string[]> =>

@@ -1,6 +1,8 @@
 /** The typed client against a real server: answers, faults as the server threw them, deadlines, retries, kept contexts. */
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { Server, ServerCredentials, status as Code, Metadata } from '@grpc/grpc-js';
 import { EnergyClient } from '../../src/client/energy-client.js';
@@ -9,16 +11,8 @@ import { Fault, type FaultKind } from '../../src/errors.js';
 import { callStatus } from '../../src/grpc/transport/status.js';
 import { contract } from '../../src/wire/contract.js';
 import { goldenTensors } from '../support/bundles.js';
-import {
-  addressOf,
-  GatedEngine,
-  goldenContext,
-  serveGolden,
-  startTestEngine,
-  tensorMessage,
-  until,
-  type TestService,
-} from '../support/service.js';
+import { serveGatedEngines, type GatedEngine, type GatedService } from '../support/gated-engine.js';
+import { addressOf, goldenContext, tensorMessage, until } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
 const inputs = goldenTensors(CASE, 'inputs');
@@ -35,14 +29,12 @@ async function faultOf(calling: Promise<unknown>): Promise<Fault> {
 }
 
 describe('EnergyClient', () => {
-  let service: TestService;
+  let service: GatedService;
   let engine: GatedEngine;
   let client: EnergyClient;
   before(async () => {
-    service = await serveGolden([CASE], {}, async (bundle) => {
-      engine = new GatedEngine(await startTestEngine(bundle));
-      return engine;
-    });
+    service = await serveGatedEngines([CASE]);
+    ({ engine } = service);
     client = await EnergyClient.open({ address: addressOf(service.server) });
   });
   after(async () => {
@@ -185,6 +177,32 @@ async function flakyServer(
   return { address: `127.0.0.1:${port}`, calls: () => calls, close: () => server.forceShutdown() };
 }
 
+/** Resets the first calls, unread, with an HTTP/2 error code, and answers the others with an empty message. */
+async function resettingServer(resets: number, code: number): ReturnType<typeof flakyServer> {
+  let calls = 0;
+  const server = http2.createServer();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on('session', (session) => sessions.add(session));
+  server.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    if (calls++ < resets) return stream.close(code);
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(Buffer.alloc(5));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: `127.0.0.1:${port}`,
+    calls: () => calls,
+    close: () => {
+      for (const session of sessions) session.destroy();
+      server.close();
+    },
+  };
+}
+
 describe('retries', () => {
   const rows: readonly [
     name: string,
@@ -210,6 +228,29 @@ describe('retries', () => {
         if (ok) await calling;
         else assert.equal((await faultOf(calling)).kind, kind);
         assert.equal(server.calls(), calls);
+      } finally {
+        client.close();
+        server.close();
+      }
+    });
+  }
+
+  // as a proxy does that has lost its server, a server on Node beyond the bound of a connection, and one that is broken
+  const resets: readonly [code: keyof typeof http2.constants, kind: FaultKind, retried: boolean][] = [
+    ['NGHTTP2_INTERNAL_ERROR', 'unavailable', true],
+    ['NGHTTP2_ENHANCE_YOUR_CALM', 'exhausted', true],
+    ['NGHTTP2_PROTOCOL_ERROR', 'internal', false],
+  ];
+  for (const [code, kind, retried] of resets) {
+    test(`a call that is reset with ${code} is ${retried ? '' : 'not '}tried again`, async () => {
+      const server = await resettingServer(2, http2.constants[code] as number);
+      const client = await EnergyClient.open({ address: server.address });
+      try {
+        const once = await faultOf(client.getModel('', { retries: 0 }));
+        assert.equal(once.kind, kind, once.message);
+        if (retried) await client.getModel('');
+        else assert.equal((await faultOf(client.getModel(''))).kind, kind);
+        assert.equal(server.calls(), retried ? 3 : 2);
       } finally {
         client.close();
         server.close();

@@ -14,6 +14,7 @@ import {
   call,
   failure,
   goldenContext,
+  metricsPage,
   row,
   startTestEngine,
   tensorMessage,
@@ -32,7 +33,7 @@ let example: ReadonlyMap<string, Tensor>;
 let service: TinyService;
 
 async function scrape(): Promise<Map<string, number>> {
-  const text = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
+  const text = await metricsPage(service);
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
     lines.map((line) => [

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { contract } from '../../src/wire/contract.js';
 import { serveGated } from '../support/gated.js';
-import { call, row, tensorMessage } from '../support/service.js';
+import { call, metricsPage, row, tensorMessage } from '../support/service.js';
 import { exampleTensors, type TinyService } from '../support/tiny-reach.js';
 
 const { SelectAction, ReportOutcome } = contract.selection;
@@ -17,8 +17,8 @@ const request = {
   baselineIndex: BASELINE,
 };
 
-async function metric({ server }: TinyService, name: string): Promise<number> {
-  const page = await (await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`)).text();
+async function metric(service: TinyService, name: string): Promise<number> {
+  const page = await metricsPage(service);
   return Number(
     page
       .split('\n')

@@ -1,4 +1,4 @@
-/** Health, reflection, metrics, reload, drain and a dying engine, on a running server. */
+/** Health, reflection, metrics, drain and a dying engine, on a running server. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,23 +8,19 @@ import {
   credentials,
   loadPackageDefinition,
   status as Code,
-  type Client,
   type ServiceClientConstructor,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { protoPath } from 'grpc-health-check';
-import { saveBundle } from '../../src/model/bundle.js';
 import { contract, ENERGY_SERVICE } from '../../src/wire/contract.js';
-import { goldenModel } from '../support/bundles.js';
+import { serveGatedEngines } from '../support/gated-engine.js';
+import { healthOf } from '../support/health.js';
 import {
   addressOf,
   call,
   failure,
-  GatedEngine,
   goldenRequest,
   openClient,
   serveGolden,
-  startTestEngine,
   startTestServer,
   until,
   writeGoldenBundles,
@@ -34,28 +30,8 @@ import {
 const CASE = 'cross_relu_sigmoid';
 const OTHER = 'global_silu_half_square';
 const request = { model: CASE, ...goldenRequest(CASE) };
-const { ScoreActions, PutContext, ListModels, GetModel } = contract.energy;
+const { ScoreActions, ListModels, GetModel } = contract.energy;
 const METRICS = { 'metrics-address': '127.0.0.1:0' };
-
-const health = loadSync(protoPath, { enums: String })['grpc.health.v1.Health'] as unknown as {
-  Check: Parameters<typeof call<{ service: string }, { status: string }>>[1];
-};
-
-async function healthOf(client: Client, service: string): Promise<string> {
-  return (await call(client, health.Check, { service })).status;
-}
-
-async function gatedService(
-  flags: Record<string, string> = {},
-): Promise<{ service: TestService; engines: GatedEngine[] }> {
-  const engines: GatedEngine[] = [];
-  const service = await serveGolden([CASE, OTHER], { ...METRICS, ...flags }, async (bundle) => {
-    const engine = new GatedEngine(await startTestEngine(bundle));
-    engines.push(engine);
-    return engine;
-  });
-  return { service, engines };
-}
 
 function pageOf({ server }: TestService, page: string): Promise<Response> {
   return fetch(`http://127.0.0.1:${server.metricsPort}${page}`);
@@ -180,142 +156,13 @@ test('metrics count calls, stages, batches and energies', async () => {
   }
 });
 
-test('reload swaps a changed bundle in without failing a request, and loses kept contexts', async () => {
-  const service = await serveGolden([CASE]);
-  const { client, server, models } = service;
-  try {
-    const before = await call(client, ScoreActions, request);
-    const kept = await call(client, PutContext, { model: CASE, context: request.inline });
-    const { card, weights } = goldenModel(CASE);
-    const changed = new Map(
-      [...weights].map(([name, tensor]) => [name, { ...tensor, bytes: tensor.bytes.slice() }]),
-    );
-    changed.get('prediction_head.fc2.bias')!.bytes.set(Buffer.from(Float32Array.of(3).buffer));
-    await saveBundle(path.join(models, CASE), card, changed, { force: true });
-
-    let reloading = true;
-    const answers = [];
-    const reload = call(client, contract.admin.Reload, { model: CASE }).finally(() => (reloading = false));
-    while (reloading) answers.push(await call(client, ScoreActions, request)); // any failure rejects
-    const [version] = (await reload).models;
-    const after = await call(client, ScoreActions, request);
-    assert.notEqual(version?.digest, before.model?.digest);
-    assert.equal(after.model?.digest, version?.digest);
-    assert.notDeepEqual(after.energies, before.energies);
-    for (const answer of answers) {
-      const own = answer.model?.digest === before.model?.digest ? before : after;
-      assert.deepEqual(answer.energies, own.energies);
-    }
-    const byId = { model: CASE, contextId: kept.context?.contextId ?? '', candidates: request.candidates };
-    assert.equal((await failure(call(client, ScoreActions, byId))).code, Code.NOT_FOUND);
-
-    // a bundle that cannot be read leaves the old one in service
-    await rm(path.join(models, CASE, 'weights.safetensors'));
-    await failure(call(client, contract.admin.Reload, { model: CASE }));
-    assert.deepEqual((await call(client, ScoreActions, request)).energies, after.energies);
-
-    // a new bundle is added
-    await saveBundle(path.join(models, CASE), card, weights, { force: true });
-    await writeGoldenBundles(models, [OTHER]);
-    await server.reload();
-    assert.equal((await call(client, ListModels, {})).models.length, 2);
-  } finally {
-    await service.close();
-  }
-});
-
-test('reload takes each model by itself: a broken one is named and goes on, the others and the tokens are read', async () => {
-  const service = await serveGolden([CASE, OTHER]);
-  const { client, server, models } = service;
-  try {
-    const before = await call(client, ScoreActions, request);
-    await rm(path.join(models, CASE, 'weights.safetensors')); // the first by name
-    const { card, weights } = goldenModel(OTHER);
-    const changed = new Map(
-      [...weights].map(([name, tensor]) => [name, { ...tensor, bytes: tensor.bytes.slice() }]),
-    );
-    changed
-      .values()
-      .next()
-      .value!.bytes.set(Buffer.from(Float32Array.of(3).buffer));
-    await saveBundle(path.join(models, OTHER), card, changed, { force: true });
-    const digestOf = async (name: string): Promise<string | undefined> =>
-      (await call(client, GetModel, { name })).version?.digest;
-    const [broken, fine] = [await digestOf(CASE), await digestOf(OTHER)];
-    const error = await failure(call(client, contract.admin.Reload, {}));
-    assert.match(error.details, /cross_relu_sigmoid: .*weights/);
-    assert.equal(await digestOf(CASE), broken);
-    assert.notEqual(await digestOf(OTHER), fine);
-    assert.deepEqual((await call(client, ScoreActions, request)).energies, before.energies);
-    await assert.rejects(server.reload(), /not loaded again/);
-  } finally {
-    await service.close();
-  }
-});
-
-test('reload while requests run: the old engine finishes them', async () => {
-  const { service, engines } = await gatedService();
-  const { client } = service;
-  try {
-    const [old] = engines;
-    old!.shut();
-    const running = call(client, ScoreActions, request);
-    await until(() => old!.batches === 1);
-    const waiting = call(client, ScoreActions, request);
-    await call(client, ListModels, {});
-    await call(client, contract.admin.Reload, { model: CASE });
-    const fresh = await call(client, ScoreActions, request); // on the new engine, while the old one still runs
-    old!.open();
-    for (const answer of await Promise.all([running, waiting]))
-      assert.deepEqual(answer.energies, fresh.energies);
-  } finally {
-    await service.close();
-  }
-});
-
-test('a model that is being added answers FAILED_PRECONDITION until it is warm', async () => {
-  let release = (): void => undefined;
-  const warm = new Promise<void>((resolve) => (release = resolve));
-  const service = await serveGolden([CASE], {}, async (bundle) => {
-    if (bundle.card.name === OTHER) await warm;
-    return startTestEngine(bundle);
-  });
-  const { client, models } = service;
-  try {
-    await writeGoldenBundles(models, [OTHER]);
-    const adding = call(client, contract.admin.Reload, { model: OTHER });
-    let state: string | undefined;
-    while (state === undefined) {
-      const list = await call(client, ListModels, {});
-      state = list.models.find(({ version }) => version?.name === OTHER)?.state;
-    }
-    assert.equal(state, 'LOADING');
-    assert.equal(
-      (await failure(call(client, ScoreActions, { ...request, model: OTHER }))).code,
-      Code.FAILED_PRECONDITION,
-    );
-    assert.equal(
-      (await failure(call(client, contract.admin.Reload, { model: OTHER }))).code,
-      Code.FAILED_PRECONDITION,
-    );
-    assert.equal(await healthOf(client, ''), 'SERVING');
-    assert.equal(await healthOf(client, `${ENERGY_SERVICE}/${OTHER}`), 'NOT_SERVING');
-    release();
-    await adding;
-    assert.equal(await healthOf(client, `${ENERGY_SERVICE}/${OTHER}`), 'SERVING');
-  } finally {
-    release();
-    await service.close();
-  }
-});
-
 test('drain: accepted requests are answered, new ones refused, health says so', async () => {
-  const { service, engines } = await gatedService();
+  const service = await serveGatedEngines([CASE, OTHER]);
   const { client, server } = service;
-  const [engine] = engines;
-  engine!.shut();
+  const { engine } = service;
+  engine.shut();
   const accepted = [call(client, ScoreActions, request)];
-  await until(() => engine!.batches === 1);
+  await until(() => engine.batches === 1);
   for (let i = 0; i < 5; i++) accepted.push(call(client, ScoreActions, request));
   await call(client, ListModels, {}); // on the same connection, so the others have arrived
   assert.equal((await pageOf(service, '/readyz')).status, 200);
@@ -324,7 +171,7 @@ test('drain: accepted requests are answered, new ones refused, health says so', 
   assert.equal((await pageOf(service, '/readyz')).status, 503);
   assert.equal((await pageOf(service, '/healthz')).status, 200);
   assert.equal((await failure(call(client, ScoreActions, request))).code, Code.UNAVAILABLE);
-  engine!.open();
+  engine.open();
   const answers = await Promise.all(accepted);
   assert.equal(new Set(answers.map(({ energies }) => energies.join())).size, 1);
   await closing;
@@ -332,25 +179,25 @@ test('drain: accepted requests are answered, new ones refused, health says so', 
 });
 
 test('drain has a bound: what does not finish is refused, and the server ends', async () => {
-  const { service, engines } = await gatedService({ 'drain-ms': '50' });
-  const [engine] = engines;
-  engine!.shut();
+  const service = await serveGatedEngines([CASE, OTHER], { 'drain-ms': '50' });
+  const { engine } = service;
+  engine.shut();
   const stuck = failure(call(service.client, ScoreActions, request));
-  await until(() => engine!.batches === 1);
+  await until(() => engine.batches === 1);
   const closing = service.close();
   assert.equal((await stuck).code, Code.UNAVAILABLE);
-  engine!.open();
+  engine.open();
   await closing;
 });
 
 test('an engine that dies: callers are told, health too, and the server wants to end', async () => {
-  const { service, engines } = await gatedService();
+  const service = await serveGatedEngines([CASE, OTHER]);
   const { client, server } = service;
-  const [engine] = engines;
-  engine!.shut();
+  const { engine } = service;
+  engine.shut();
   const waiting = failure(call(client, ScoreActions, request));
-  await until(() => engine!.batches === 1);
-  engine!.die();
+  await until(() => engine.batches === 1);
+  engine.die();
   assert.equal((await waiting).code, Code.UNAVAILABLE);
   assert.match((await server.failed).message, /died/);
   assert.equal(await healthOf(client, ''), 'NOT_SERVING');

@@ -5,35 +5,30 @@ import http2 from 'node:http2';
 import { after, before, test } from 'node:test';
 import { status as Code, type Client } from '@grpc/grpc-js';
 import { contract } from '../../src/wire/contract.js';
+import { serveGatedEngines, type GatedService } from '../support/gated-engine.js';
 import {
   addressOf,
   call,
   failure,
-  GatedEngine,
   goldenRequest,
+  metricsPage,
   openClient,
-  serveGolden,
-  startTestEngine,
   until,
-  type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
 const request = goldenRequest(CASE);
 const { ScoreActions } = contract.energy;
 const QUEUE = 4;
+const LATE = 8;
+const LEFT = 4;
 
-let service: TestService;
-let engine: GatedEngine;
+let service: GatedService;
 let session: http2.ClientHttp2Session;
 const clients: Client[] = [];
 
 before(async () => {
-  const flags = { 'queue-items': String(QUEUE), 'metrics-address': '127.0.0.1:0', 'stall-ms': '300' };
-  service = await serveGolden([CASE], flags, async (bundle) => {
-    engine = new GatedEngine(await startTestEngine(bundle));
-    return engine;
-  });
+  service = await serveGatedEngines([CASE], { 'queue-items': String(QUEUE), 'stall-ms': '300' });
   for (let i = 0; i < 4; i++) clients.push(openClient(addressOf(service.server)));
   session = http2.connect(`http://${addressOf(service.server)}`);
   session.on('error', () => undefined);
@@ -44,16 +39,22 @@ after(async () => {
   await service.close();
 });
 
-function open(): http2.ClientHttp2Stream {
+function open(headers: http2.OutgoingHttpHeaders = {}): http2.ClientHttp2Stream {
   const stream = session.request({
     ':method': 'POST',
     ':path': ScoreActions.path,
     'content-type': 'application/grpc',
     te: 'trailers',
+    ...headers,
   });
   stream.on('error', () => undefined);
   stream.resume();
   return stream;
+}
+
+/** Requests that wait. */
+async function depth(): Promise<number> {
+  return Number(/^action_energy_queue_depth\{.*\} (\d+)$/m.exec(await metricsPage(service))?.[1]);
 }
 
 /** Calls of ScoreActions by code, and how many began. */
@@ -62,7 +63,7 @@ async function outcomes(): Promise<{
   handled: Record<string, number>;
   rejected: Record<string, number>;
 }> {
-  const page = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
+  const page = await metricsPage(service);
   const handled: Record<string, number> = {};
   const rejected: Record<string, number> = {};
   let started = 0;
@@ -79,6 +80,7 @@ async function outcomes(): Promise<{
 }
 
 test('sent is answered, refused and failed, by code and reason', async () => {
+  const { engine } = service;
   const [first, greedy, other, third] = clients as [Client, Client, Client, Client];
   const sent = { OK: 0, INVALID_ARGUMENT: 0, RESOURCE_EXHAUSTED: 0, DEADLINE_EXCEEDED: 0, CANCELLED: 0 };
   const expect = async (code: keyof typeof sent, calling: Promise<unknown>): Promise<void> => {
@@ -99,10 +101,6 @@ test('sent is answered, refused and failed, by code and reason', async () => {
     expect('OK', call(greedy, ScoreActions, request)),
     expect('OK', call(greedy, ScoreActions, request)),
   );
-  const depth = async (): Promise<number> => {
-    const page = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
-    return Number(/^action_energy_queue_depth\{.*\} (\d+)$/m.exec(page)?.[1]);
-  };
   await until(async () => (await depth()) === 2);
   await expect('RESOURCE_EXHAUSTED', call(greedy, ScoreActions, request));
   await expect('DEADLINE_EXCEEDED', call(third, ScoreActions, request, { timeoutMs: 1_000 }));
@@ -153,6 +151,42 @@ test('sent is answered, refused and failed, by code and reason', async () => {
     frame: 1,
     stalled: 1,
   });
+});
+
+test('calls that the server ends at their deadline count as that and nothing else, calls that their clients end before as cancelled', async () => {
+  const { engine } = service;
+  const counted = async (): Promise<Record<string, number>> => {
+    const { handled, rejected } = await outcomes();
+    const { DEADLINE_EXCEEDED: late = 0, CANCELLED: cancelled = 0 } = handled;
+    return { late, cancelled, waitedTooLong: rejected['deadline'] ?? 0, left: rejected['cancelled'] ?? 0 };
+  };
+  const frame = framed(ScoreActions.requestSerialize(request));
+  engine.shut();
+  const begun = engine.batches;
+  const running = call(clients[1]!, ScoreActions, request);
+  await until(() => engine.batches > begun);
+  const before = await counted();
+  // this client has no clock of its own: it says how long, and waits to be told
+  for (let i = 1; i <= LATE; i++) {
+    const stream = open({ 'grpc-timeout': '60m' });
+    stream.end(frame);
+    const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+    assert.equal(Number(headers['grpc-status']), Code.DEADLINE_EXCEEDED);
+  }
+  for (let i = 1; i <= LEFT; i++) {
+    const stream = open({ 'grpc-timeout': '1H' });
+    stream.end(frame);
+    await until(async () => (await depth()) === 1);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    await until(async () => (await depth()) === 0);
+  }
+  engine.open();
+  await running;
+  const after = await counted();
+  const difference = Object.fromEntries(
+    Object.entries(after).map(([key, value]) => [key, value - before[key]!]),
+  );
+  assert.deepEqual(difference, { late: LATE, cancelled: LEFT, waitedTooLong: LATE, left: LEFT });
 });
 
 function framed(bytes: Buffer): Buffer {

@@ -3,17 +3,15 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { status as Code, type Client, type ServiceError } from '@grpc/grpc-js';
 import { contract } from '../../src/wire/contract.js';
+import { serveGatedEngines, type GatedService } from '../support/gated-engine.js';
 import {
   addressOf,
   call,
   failure,
-  GatedEngine,
   goldenRequest,
+  metricsPage,
   openClient,
-  serveGolden,
-  startTestEngine,
   until,
-  type TestService,
 } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
@@ -24,15 +22,10 @@ const { ScoreActions, PutContext, EnergyMatrix, GetModel } = contract.energy;
 const QUEUE = 4;
 
 describe('a full queue', () => {
-  let service: TestService;
-  let engine: GatedEngine;
+  let service: GatedService;
   const clients: Client[] = [];
   before(async () => {
-    const flags = { 'queue-items': String(QUEUE), 'metrics-address': '127.0.0.1:0' };
-    service = await serveGolden([CASE], flags, async (bundle) => {
-      engine = new GatedEngine(await startTestEngine(bundle));
-      return engine;
-    });
+    service = await serveGatedEngines([CASE], { 'queue-items': String(QUEUE) });
     for (let i = 0; i < 3; i++) clients.push(openClient(addressOf(service.server)));
   });
   after(async () => {
@@ -41,8 +34,7 @@ describe('a full queue', () => {
   });
 
   const metric = async (name: string): Promise<number> => {
-    const page = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
-    const line = page.split('\n').find((each) => each.startsWith(name));
+    const line = (await metricsPage(service)).split('\n').find((each) => each.startsWith(name));
     return Number(line?.split(' ').at(-1) ?? 0);
   };
   const waiting = (count: number): Promise<void> =>
@@ -54,6 +46,7 @@ describe('a full queue', () => {
   };
 
   test('refuses a greedy client first, then everybody, and answers all that it took', async () => {
+    const { engine } = service;
     const [greedy, other, third] = clients as [Client, Client, Client];
     engine.shut();
     const accepted = [call(other, ScoreActions, request)];

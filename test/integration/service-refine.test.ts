@@ -9,6 +9,7 @@ import type { SelectActionRequest } from '../../src/generated/action_energy/v1/S
 import type { SelectActionResponse__Output } from '../../src/generated/action_energy/v1/SelectActionResponse.js';
 import { contract } from '../../src/wire/contract.js';
 import { floats32 } from '../../src/tensor/tensor.js';
+import { GatedEngine } from '../support/gated-engine.js';
 import { serveGated } from '../support/gated.js';
 import type { EngineBatch, EngineResult } from '../../src/engine/engine.js';
 import { startEngine } from '../../src/engine/start.js';
@@ -16,8 +17,8 @@ import {
   badField,
   call,
   failure,
-  GatedEngine,
   goldenRequest,
+  metricsPage,
   row,
   serveGolden,
   startTestEngine,
@@ -288,8 +289,7 @@ describe('REFINE when the engine is not there in time', () => {
   };
   afterEach(goOn);
   const nothingPinned = async (): Promise<boolean> => {
-    const page = await (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
-    return /action_energy_context_cache_bytes\{[^}]*\} 0\n/.test(page);
+    return /action_energy_context_cache_bytes\{[^}]*\} 0\n/.test(await metricsPage(service));
   };
 
   test('no energies: the baseline', async () => {

@@ -8,16 +8,16 @@ import type { SelectActionResponse__Output } from '../../src/generated/action_en
 import type { Tensor, Tensor__Output } from '../../src/generated/action_energy/v1/Tensor.js';
 import { floats32 } from '../../src/tensor/tensor.js';
 import { contract } from '../../src/wire/contract.js';
+import { serveGatedEngines, type GatedEngine, type GatedService } from '../support/gated-engine.js';
 import {
   addressOf,
   badField,
   call,
   failure,
-  GatedEngine,
   goldenRequest,
+  metricsPage,
   openClient,
   serveGolden,
-  startTestEngine,
   until,
   type TestService,
 } from '../support/service.js';
@@ -226,28 +226,17 @@ describe('SelectAction', () => {
 });
 
 describe('SelectAction when the engine is not there in time', () => {
-  let service: TestService;
+  let service: GatedService;
   let engine: GatedEngine;
   let client: Client;
   before(async () => {
-    service = await serveGolden(
-      [CASE],
-      { 'queue-items': '1', 'metrics-address': '127.0.0.1:0' },
-      async (bundle) => {
-        engine = new GatedEngine(await startTestEngine(bundle));
-        return engine;
-      },
-    );
-    client = openClient(addressOf(service.server));
+    service = await serveGatedEngines([CASE], { 'queue-items': '1' });
+    ({ client, engine } = service);
   });
   after(async () => {
     engine.open(); // also after a test that failed
-    client.close();
     await service.close();
   });
-
-  const metrics = async (): Promise<string> =>
-    (await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`)).text();
 
   test("a deadline, asked for or the call's own: the baseline in time", async () => {
     engine.shut();
@@ -267,13 +256,13 @@ describe('SelectAction when the engine is not there in time', () => {
     await until(() => engine.batches > before);
     const other = openClient(addressOf(service.server));
     const waiting = call(other, ScoreActions, { inline, candidates });
-    await until(async () => /action_energy_queue_depth\{.*\} 1\n/.test(await metrics()));
+    await until(async () => /action_energy_queue_depth\{.*\} 1\n/.test(await metricsPage(service)));
     isBaseline(await call(client, SelectAction, good), 'OVERLOAD');
     engine.open();
     await Promise.all([running, waiting]);
     other.close();
     assert.equal((await call(client, SelectAction, good)).fallback, 'NONE');
-    const page = await metrics();
+    const page = await metricsPage(service);
     for (const result of ['deadline', 'overload', 'candidate']) {
       assert.match(
         page,

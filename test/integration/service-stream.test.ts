@@ -5,15 +5,8 @@ import { status as Code, type Client, type ClientDuplexStream } from '@grpc/grpc
 import type { ScoreActionsStreamRequest } from '../../src/generated/action_energy/v1/ScoreActionsStreamRequest.js';
 import type { ScoreActionsStreamResponse__Output } from '../../src/generated/action_energy/v1/ScoreActionsStreamResponse.js';
 import { contract } from '../../src/wire/contract.js';
-import {
-  call,
-  GatedEngine,
-  goldenRequest,
-  serveGolden,
-  startTestEngine,
-  until,
-  type TestService,
-} from '../support/service.js';
+import { serveGatedEngines, type GatedEngine, type GatedService } from '../support/gated-engine.js';
+import { call, goldenRequest, metricsPage, until } from '../support/service.js';
 
 const CASE = 'cross_relu_sigmoid';
 const request = goldenRequest(CASE);
@@ -46,19 +39,12 @@ function outcomes(answers: readonly Answer[]): Record<string, string | undefined
 }
 
 describe('ScoreActionsStream', () => {
-  let service: TestService;
+  let service: GatedService;
   let client: Client;
   let engine: GatedEngine;
   before(async () => {
-    service = await serveGolden(
-      [CASE],
-      { 'max-stream-outstanding': String(OUTSTANDING), 'metrics-address': '127.0.0.1:0' },
-      async (bundle) => {
-        engine = new GatedEngine(await startTestEngine(bundle));
-        return engine;
-      },
-    );
-    ({ client } = service);
+    service = await serveGatedEngines([CASE], { 'max-stream-outstanding': String(OUTSTANDING) });
+    ({ client, engine } = service);
   });
   afterEach(() => engine.open());
   after(() => service.close());
@@ -186,10 +172,8 @@ describe('ScoreActionsStream', () => {
   });
 
   test('no more than the bound is under way, and all are answered in the end', async () => {
-    const queueDepth = async (): Promise<number> => {
-      const page = await fetch(`http://127.0.0.1:${service.server.metricsPort}/metrics`);
-      return Number(/^action_energy_queue_depth\{.*\} (\d+)$/m.exec(await page.text())?.[1]);
-    };
+    const queueDepth = async (): Promise<number> =>
+      Number(/^action_energy_queue_depth\{.*\} (\d+)$/m.exec(await metricsPage(service))?.[1]);
     await occupyEngine();
     const stream = openStream(client);
     const total = 10 * OUTSTANDING;

@@ -17,7 +17,7 @@ import {
   type ReadableSpan,
 } from '@opentelemetry/sdk-trace-node';
 import { EnergyClient } from '../../src/client/energy-client.js';
-import { CallTraces } from '../../src/grpc/transport/call-traces.js';
+import { CallTraces } from '../../src/grpc/transport/call-scope.js';
 import { contract } from '../../src/wire/contract.js';
 import { withDirectory } from '../support/bundles.js';
 import { startServerProcess } from '../support/server-process.js';

@@ -5,8 +5,7 @@ import path from 'node:path';
 import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { loadConfig } from '../../src/config/load.js';
-import type { Engine, EngineBatch, EngineResult } from '../../src/engine/engine.js';
-import { Fault } from '../../src/errors.js';
+import type { Engine } from '../../src/engine/engine.js';
 import { startEngine } from '../../src/engine/start.js';
 import type { InlineContext } from '../../src/generated/action_energy/v1/InlineContext.js';
 import type { Tensor as TensorMessage } from '../../src/generated/action_energy/v1/Tensor.js';
@@ -166,6 +165,11 @@ export async function serveGolden(
   };
 }
 
+/** The metrics as Prometheus would get them. */
+export async function metricsPage({ server }: Pick<TestService, 'server'>): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`)).text();
+}
+
 /** Context `index` of a golden case's inputs. */
 export function goldenContext(inputs: ReadonlyMap<string, Tensor>, index: number): InlineContext {
   const hidden = inputs.get('hidden');
@@ -181,51 +185,6 @@ export function goldenContext(inputs: ReadonlyMap<string, Tensor>, index: number
 export function goldenRequest(name: GoldenCase): { inline: InlineContext; candidates: TensorMessage } {
   const inputs = goldenTensors(name, 'inputs');
   return { inline: goldenContext(inputs, 0), candidates: tensorMessage(inputs.get('actions')!) };
-}
-
-/** A real engine whose batches wait for a gate, so that a test decides what runs and what waits. */
-export class GatedEngine implements Engine {
-  readonly info: Engine['info'];
-  readonly failed: Promise<Fault>;
-  /** Batches that were begun. */
-  batches = 0;
-  readonly #engine: Engine;
-  #open: Promise<void> = Promise.resolve();
-  #release: () => void = () => undefined;
-  #fail!: (fault: Fault) => void;
-  #dead: Fault | undefined;
-
-  constructor(engine: Engine) {
-    this.#engine = engine;
-    this.info = engine.info;
-    this.failed = Promise.race([engine.failed, new Promise<Fault>((resolve) => (this.#fail = resolve))]);
-  }
-
-  shut(): void {
-    this.#open = new Promise((resolve) => (this.#release = resolve));
-  }
-
-  open(): void {
-    this.#release();
-  }
-
-  /** As if the worker had died. */
-  die(): void {
-    this.#dead = new Fault('internal', 'the worker died in a test');
-    this.#fail(this.#dead);
-    this.open();
-  }
-
-  async run(batch: EngineBatch): Promise<EngineResult> {
-    this.batches++;
-    await this.#open;
-    if (this.#dead !== undefined) throw this.#dead;
-    return this.#engine.run(batch);
-  }
-
-  close(): Promise<void> {
-    return this.#engine.close();
-  }
 }
 
 /** Waits until `condition` holds; the test's own time limit is the bound. */

@@ -120,6 +120,16 @@ export function calibrationRows(
   };
 }
 
+/** Header and all rows, in messages of `size`. */
+export function calibrationMessages(tensors: ReadonlyMap<string, Tensor>, size = 100): CalibrateRequest[] {
+  const rows = tensors.get('hidden')!.shape[0]!;
+  const list: CalibrateRequest[] = [{ header: { rows, source: 'tiny.safetensors', options: { seed: 0 } } }];
+  for (let start = 0; start < rows; start += size) {
+    list.push({ rows: calibrationRows(tensors, start, Math.min(rows, start + size)) });
+  }
+  return list;
+}
+
 interface StreamMethod<Output> {
   readonly path: string;
   readonly requestSerialize: (request: CalibrateRequest) => Buffer;

@@ -1,6 +1,6 @@
 /** Options of a gRPC server without models, for tests of the transport alone. */
 import { ruleOf } from '../../src/grpc/methods.js';
-import { CallTraces } from '../../src/grpc/transport/call-traces.js';
+import { CallTraces } from '../../src/grpc/transport/call-scope.js';
 import type { TransportOptions } from '../../src/grpc/transport/transport.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { MemoryBudget } from '../../src/serving/memory-budget.js';

@@ -13,8 +13,7 @@ import type { ScoreActionsStreamResponse } from '../../generated/action_energy/v
 import type { Decoded, Parsed } from '../../wire/request.js';
 import type { Scope } from '../../serving/scope.js';
 import { measureRespond, type ServingParts } from '../../serving/admission.js';
-import { logEnd, requestIdOf, scopeOf, type CallParts } from '../transport/call-scope.js';
-import { endTrace } from '../transport/call-traces.js';
+import { endTrace, logEnd, requestIdOf, scopeOf, type CallParts } from '../transport/call-scope.js';
 import { callStatus, codeOf, publicStatus } from '../transport/status.js';
 import { scoreActions } from './score-actions.js';
 

@@ -1,16 +1,18 @@
-/** A gRPC call as a request of the service: who, until when, under which id, its line in the log, and what a stopping server waits for. */
+/**
+ * A gRPC call as a request of the service: whose, until when, under which id and trace, its line in the log, and what a stopping
+ * server waits for.
+ */
 import { randomBytes } from 'node:crypto';
+import { propagation, ROOT_CONTEXT, SpanKind, trace as api, type TextMapGetter } from '@opentelemetry/api';
 import { status as Code, type Deadline, type Metadata } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
-import type { Caller, Scope } from '../../serving/scope.js';
-import type { CallTraces } from './call-traces.js';
+import type { Scope } from '../../serving/scope.js';
+import { RequestTrace } from '../../tracing/request-trace.js';
+import { callerOf, type Callers } from './callers.js';
 import { codeOf } from './status.js';
-
-/** Callers by the metadata object of their call, which grpc-js hands on to the handler; the gate notes them. */
-export type Callers = WeakMap<Metadata, Caller>;
 
 export interface CallParts {
   readonly calls: CallsUnderWay;
@@ -27,14 +29,6 @@ export function monotonicDeadline(deadline: Deadline): number {
 
 export function isLate(call: { getDeadline(): Deadline }): boolean {
   return Date.now() >= Number(call.getDeadline());
-}
-
-/** Errors: `internal` for a call that came past the gate. Nobody is served without a name. */
-export function callerOf(callers: Callers, metadata: Metadata): Caller {
-  const caller = callers.get(metadata);
-  if (caller === undefined)
-    throw new Fault('internal', 'a call came past the gate: nobody knows whose it is');
-  return caller;
 }
 
 /** Begins now. Errors: `internal` for a call that came past the gate. */
@@ -94,6 +88,51 @@ export function requestIdOf(metadata: Metadata): string {
   const made = randomBytes(8).toString('hex');
   metadata.set(REQUEST_ID, made);
   return made;
+}
+
+const HEADERS: TextMapGetter<Metadata> = {
+  keys: (metadata) => Object.keys(metadata.getMap()),
+  get: (metadata, key) => metadata.get(key).filter((value) => typeof value === 'string'),
+};
+
+/** What the semantic conventions for gRPC count as an error of a server. */
+const SERVER_ERRORS: ReadonlySet<Code> = new Set([
+  Code.UNKNOWN,
+  Code.DEADLINE_EXCEEDED,
+  Code.UNIMPLEMENTED,
+  Code.INTERNAL,
+  Code.UNAVAILABLE,
+  Code.DATA_LOSS,
+]);
+
+/** With the status of the call, or of the message of a stream. */
+export function endTrace(trace: RequestTrace | undefined, code: Code): void {
+  trace?.note('rpc.response.status_code', Code[code]);
+  trace?.end(SERVER_ERRORS.has(code) ? Code[code] : undefined);
+}
+
+/** Traces of calls: begun on their headers, ended with their status, found again by whoever handles them. */
+export class CallTraces {
+  readonly #tracer = api.getTracer('action-energy');
+  /** By the metadata object of their call, which grpc-js hands on to the handler. */
+  readonly #traces = new WeakMap<Metadata, RequestTrace>();
+
+  /** Goes on with the caller's trace (W3C `traceparent`, or what the SDK reads). Undefined where nobody traces. */
+  begin(metadata: Metadata, path: string, startMs: number): RequestTrace | undefined {
+    const method = path.slice(1);
+    const begun = RequestTrace.begin(this.#tracer, method, {
+      parent: propagation.extract(ROOT_CONTEXT, metadata, HEADERS),
+      kind: SpanKind.SERVER,
+      attributes: { 'rpc.system.name': 'grpc', 'rpc.method': method },
+      startMs,
+    });
+    if (begun) this.#traces.set(metadata, begun);
+    return begun;
+  }
+
+  of(metadata: Metadata): RequestTrace | undefined {
+    return this.#traces.get(metadata);
+  }
 }
 
 /** The calls under way: counted, so that a stopping server can refuse new ones and wait for the rest. */

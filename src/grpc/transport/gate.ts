@@ -1,13 +1,12 @@
 /**
  * What is decided on a call's headers, before a byte of its message is read: who calls, may they, has any model room for it,
- * and can it be answered in time. A refusal then costs neither the reading nor the decoding of a message, and a server that is asked for ten times what
- * it can do keeps its cores for what it accepted.
+ * and can it be answered in time. A refusal then costs neither the reading nor the decoding of a message, and a server that is
+ * asked for ten times what it can do keeps its cores for what it accepted.
  */
 import {
   ServerInterceptingCall,
   ServerListenerBuilder,
   status as Code,
-  type Metadata,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -20,9 +19,8 @@ import type { ExpectedWait, Pledge } from '../../serving/admission.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { Caller } from '../../serving/scope.js';
 import type { Permission, TokenStore } from '../../serving/token-store.js';
-import { isLate, logEnd, monotonicDeadline, requestIdOf, type Callers } from './call-scope.js';
-import type { CallTraces } from './call-traces.js';
-import { ClientCalls } from './client-calls.js';
+import { isLate, logEnd, monotonicDeadline, requestIdOf, type CallTraces } from './call-scope.js';
+import { authenticate, ClientCalls, type Callers } from './callers.js';
 import type { StandingCalls } from './standing-calls.js';
 import { callStatus, codeOf } from './status.js';
 
@@ -100,7 +98,7 @@ export function gate(parts: GateParts): ServerInterceptor {
               const line = { requestId, method: methodName(path), startMs };
               logEnd(log, { ...line, ...(model && { model }), ...(trace && { trace }) }, fault);
             };
-            const admit = (): Caller => authenticate(tokens, rule, metadata, call);
+            const admit = (): Caller => authenticate(tokens, rule.permission, metadata, call);
             try {
               const caller = admit();
               count = clients.begin(caller.client);
@@ -142,45 +140,4 @@ function refusalOf({ models: { models } }: GateParts, client: string, lateMs: nu
   const [first] = refusals;
   if (first !== undefined && refusals.every((refusal) => refusal !== undefined)) return { model, ...first };
   return lateMs > 0 ? { model, reason: 'late', fault: lateFault(lateMs) } : undefined;
-}
-
-/**
- * Who calls, and may they: by token, by certificate, or by connection. Without `tokens` everybody may do everything that
- * reaches the server (loopback, or mutual TLS). Errors: `unauthenticated`, `denied`.
- */
-function authenticate(
-  tokens: TokenStore | undefined,
-  { permission }: MethodRule,
-  metadata: Metadata,
-  call: Pick<ServerInterceptingCall, 'getPeer' | 'getAuthContext'>,
-): Caller {
-  if (tokens === undefined || permission === 'none') return anonymousCaller(call);
-  const holder = tokens.find(bearerToken(metadata));
-  if (holder === undefined) throw new Fault('unauthenticated', 'unknown token', { field: 'authorization' });
-  if (permission !== 'any' && !holder.permissions.has(permission)) {
-    throw new Fault('denied', `this token may not ${permission}`, {
-      found: `${holder.name}: ${[...holder.permissions].join(', ')}`,
-      wanted: permission,
-    });
-  }
-  return { client: `token:${holder.name}`, owner: `token:${holder.name}` };
-}
-
-function bearerToken(metadata: Metadata): string {
-  const [header] = metadata.get('authorization');
-  const token = typeof header === 'string' ? /^bearer +(\S+)$/i.exec(header)?.[1] : undefined;
-  if (token !== undefined) return token;
-  throw new Fault('unauthenticated', 'no bearer token', {
-    field: 'authorization',
-    found: header === undefined ? 'no such header' : 'another scheme',
-    wanted: 'Bearer TOKEN',
-  });
-}
-
-/** By certificate where there is one, else by connection. */
-function anonymousCaller(call: Pick<ServerInterceptingCall, 'getPeer' | 'getAuthContext'>): Caller {
-  const certificate = call.getAuthContext().sslPeerCertificate;
-  if (certificate === undefined) return { client: `peer:${call.getPeer()}` };
-  const client = `certificate:${certificate.fingerprint256}`;
-  return { client, owner: client };
 }

@@ -1,5 +1,5 @@
 /** What surrounds the handler of a call: its scope, its end in log and status, and the signal that it ends by. */
-import type { handleClientStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
+import type { handleClientStreamingCall, handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
 import { abortFault, deadlineFault } from '../../batching/refusals.js';
 import { discard } from '../../engine/memory.js';
@@ -24,27 +24,12 @@ export function unary<Request, Response>(
     if (call.cancelled) abort.abort();
     // grpc-js ends a call at its deadline by itself, and tells of it as of any other end
     call.on('cancelled', () => abort.abort(isLate(call) ? deadlineFault() : undefined));
-    const run = async (): Promise<void> => {
-      let scope: Scope | undefined;
-      let end = (): void => undefined;
-      try {
-        scope = scopeOf(parts, call, method, abort.signal);
-        end = parts.calls.begin();
-        if (!call.request.ok) throw call.request.fault;
-        callback(null, await handle(call.request, scope));
-        measureRespond(parts, scope);
-        logEnd(parts.log, scope);
-      } catch (error) {
-        const fault = toFault(error);
-        const requestId = requestIdOf(call.metadata);
-        callback(callStatus(fault, requestId));
-        if (fault.kind === 'invalid') discardRefused(call.request);
-        logEnd(parts.log, scope ?? { requestId, method, startMs: systemClock.nowMs() }, fault);
-      } finally {
-        end();
-      }
-    };
-    void run();
+    void answer(parts, method, call, abort.signal, callback, (scope) => {
+      if (!call.request.ok) throw call.request.fault;
+      return handle(call.request, scope);
+    }).then((fault) => {
+      if (fault?.kind === 'invalid') discardRefused(call.request);
+    });
   };
 }
 
@@ -70,31 +55,47 @@ export function clientStream<Request, Response>(
       abort.abort(new Fault('unavailable', 'the server is stopping', { mend: 'Try another replica' }));
       call.destroy(); // ends the wait for the next message
     };
-    const run = async (): Promise<void> => {
-      let scope: Scope | undefined;
-      let end = (): void => undefined;
-      try {
-        scope = scopeOf(parts, call, method, abort.signal);
-        end = parts.calls.begin();
-        stopping.addEventListener('abort', onStopping, { once: true });
-        const response = await handle(messagesOf(call, abort.signal), scope);
-        callback(null, response);
-        logEnd(parts.log, scope);
-      } catch (error) {
-        const fault = toFault(error);
-        const requestId = requestIdOf(call.metadata);
-        callback(callStatus(fault, requestId));
-        logEnd(parts.log, scope ?? { requestId, method, startMs: systemClock.nowMs() }, fault);
-      } finally {
-        stopping.removeEventListener('abort', onStopping);
-        end();
-      }
-    };
     if (call.cancelled) abort.abort();
     call.on('cancelled', () => abort.abort());
     call.on('error', () => undefined); // what ends the stream reaches the loop that reads it
-    void run();
+    void answer(parts, method, call, abort.signal, callback, async (scope) => {
+      stopping.addEventListener('abort', onStopping, { once: true });
+      try {
+        return await handle(messagesOf(call, abort.signal), scope);
+      } finally {
+        stopping.removeEventListener('abort', onStopping);
+      }
+    });
   };
+}
+
+/** Makes the scope, counts the call, and answers with what `handle` returns or with its fault, which it resolves with. */
+async function answer<Response>(
+  parts: CallParts,
+  method: string,
+  call: Parameters<typeof scopeOf>[1],
+  signal: AbortSignal,
+  callback: sendUnaryData<Response>,
+  handle: (scope: Scope) => Promise<Response> | Response,
+): Promise<Fault | undefined> {
+  let scope: Scope | undefined;
+  let end = (): void => undefined;
+  try {
+    scope = scopeOf(parts, call, method, signal);
+    end = parts.calls.begin();
+    callback(null, await handle(scope));
+    measureRespond(parts, scope);
+    logEnd(parts.log, scope);
+    return undefined;
+  } catch (error) {
+    const fault = toFault(error);
+    const requestId = requestIdOf(call.metadata);
+    callback(callStatus(fault, requestId));
+    logEnd(parts.log, scope ?? { requestId, method, startMs: systemClock.nowMs() }, fault);
+    return fault;
+  } finally {
+    end();
+  }
 }
 
 async function* messagesOf<Request>(

@@ -9,8 +9,7 @@ import { systemClock } from '../../batching/clock.js';
 import type { Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { RequestTrace } from '../../tracing/request-trace.js';
-import { requestIdOf } from './call-scope.js';
-import { endTrace } from './call-traces.js';
+import { endTrace, requestIdOf } from './call-scope.js';
 import { callStatus } from './status.js';
 import { Upload, type CallInternals, type UploadOptions } from './upload.js';
 

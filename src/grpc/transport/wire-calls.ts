@@ -7,7 +7,7 @@ import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { MemoryBudget } from '../../serving/memory-budget.js';
-import type { CallTraces } from './call-traces.js';
+import type { CallTraces } from './call-scope.js';
 import { bytesOf, type MethodRules } from './gate.js';
 import { noMemory } from './inflate.js';
 import { ReceiveLine } from './receive-line.js';
