@@ -8,8 +8,10 @@ import { readNpy } from '../../../src/weights/npy.js';
 import { readPickle } from '../../../src/weights/pickle.js';
 import { writeSafetensors } from '../../../src/weights/safetensors.js';
 import { npyFile, oldCheckpoint, smallCheckpoint, float32Bytes } from '../../support/checkpoints.js';
-import { hostileFiles } from '../../support/checkpoints-hostile.js';
 import { zipArchive } from '../../support/checkpoints-zip.js';
+import { hostileArchives } from '../../support/hostile-archives.js';
+import { hostileArrays } from '../../support/hostile-arrays.js';
+import { hostilePickles } from '../../support/hostile-pickles.js';
 
 const array = npyFile(
   "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n",
@@ -49,7 +51,7 @@ async function readsOrFaults(read: () => Promise<ReadonlyMap<string, Tensor>>): 
 }
 
 describe('hostile files', () => {
-  const files = hostileFiles();
+  const files = [...hostilePickles, ...hostileArchives, ...hostileArrays];
 
   // first, while the peak of this process is still that of making the files
   it('need little memory to be refused', async () => {
