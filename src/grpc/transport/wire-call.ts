@@ -100,6 +100,11 @@ export class WireCall {
     this.#countAnswers();
     const sendStatus = call.sendStatus.bind(call);
     call.sendStatus = (status) => {
+      // grpc-js's timer can fire before the clock has come to the deadline: the call is late all the same
+      if (status.code === Code.DEADLINE_EXCEEDED) {
+        const endedMs = Date.now();
+        call.getDeadline = () => endedMs;
+      }
       // a call that is gone ends as cancelled, whatever would have been said
       if (!call.stream.destroyed && !call.stream.closed) observer.onEnd(status.code);
       // then it goes out as trailers, when the answers have
