@@ -152,6 +152,7 @@ async function photograph(html: string, png: string): Promise<void> {
 
 const server = await startServerProcess([
   ...SERVE_BUNDLED,
+  '--training',
   ...['--quality-share', '1', '--quality-chunks-per-second', '1000', '--queue-items', '16'],
 ]);
 const client = await EnergyClient.open({ address: server.address });

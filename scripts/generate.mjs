@@ -24,6 +24,7 @@ const PROTOS = [
   'action_energy/v1/admin.proto',
   'action_energy/v1/calibration.proto',
   'action_energy/v1/selection.proto',
+  'action_energy/v1/training.proto',
   'google/rpc/error_details.proto',
 ];
 /** As src/wire/contract.ts loads them. */

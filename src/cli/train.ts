@@ -8,10 +8,7 @@ import { Runtime } from '../engine/runtime.js';
 import { Fault, invalid } from '../errors.js';
 import { loadBundle, readCard, saveBundle } from '../model/bundle.js';
 import { CARD_FILE, type ModelCard } from '../model/card.js';
-import { STEP_WEIGHTS } from '../model/parameters.js';
-import { learnedWeights } from '../model/energy.js';
 import type { Weights } from '../model/weights.js';
-import { float32Tensor } from '../tensor/tensor.js';
 import { initialWeights } from '../training/initial.js';
 import { TrainingLog, updateLine, validationLine } from '../training/log.js';
 import {
@@ -24,7 +21,9 @@ import {
 } from '../training/recipe.js';
 import type { NegativeFamily } from '../training/negatives.js';
 import { STATE_FILE } from '../training/state.js';
-import { train, type Trained } from '../training/train.js';
+import { shapesOf } from '../training/learner.js';
+import { train } from '../training/train.js';
+import { trainedCard, trainedWeights } from '../training/trained-card.js';
 import { makeFolder } from '../weights/folder.js';
 import { whole } from './engine-flags.js';
 import { TrainingDisplay, reportTrained } from './train-output.js';
@@ -128,7 +127,10 @@ export function trainCommand(): Command {
 
 async function runTrain(files: string[], flags: Flags): Promise<void> {
   const losses = flags.loss ?? DEFAULT_RECIPE.losses;
-  checkLosses(losses, flags.force === true);
+  checkLosses(losses, flags.force === true, {
+    field: '--loss',
+    mend: 'Add --loss swap, or take --force',
+  });
   const { card, weights } = await startingPoint(flags);
   const directory = `${flags.output}.training`;
   await checkPlaces(flags, directory);
@@ -179,20 +181,9 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
       },
     });
     display.stop();
-    const tensors: Weights = new Map(
-      [...trained.parameters].map(([name, values]) => [
-        name,
-        float32Tensor(weights.get(name)!.shape, values),
-      ]),
-    );
-    const trainedCard = { ...card };
-    delete trainedCard.provenance; // it tells of the checkpoint that the model began with
-    const named: ModelCard = {
-      ...trainedCard,
-      name: path.basename(path.resolve(flags.output)),
-      tau: recipe.tau,
-      pool: poolAfter(card, trained.parameters),
-    };
+    const name = path.basename(path.resolve(flags.output));
+    const named = trainedCard(card, name, recipe.tau, trained.parameters);
+    const tensors = trainedWeights(trained.parameters, shapesOf(weights));
     const { digest } = await saveBundle(flags.output, named, tensors, { force: flags.force === true });
     reportTrained(flags, trained, digest, log.file);
   } finally {
@@ -202,12 +193,6 @@ async function runTrain(files: string[], flags: Flags): Promise<void> {
     await runtime.release();
     await data.close();
   }
-}
-
-/** Weights of the steps that were learned go into the card. */
-function poolAfter({ pool }: ModelCard, parameters: Trained['parameters']): ModelCard['pool'] {
-  const logits = parameters.get(STEP_WEIGHTS);
-  return logits === undefined ? pool : { kind: 'weighted', learned: true, weights: learnedWeights(logits) };
 }
 
 async function startingPoint({ from, card, seed }: Flags): Promise<{ card: ModelCard; weights: Weights }> {

@@ -23,7 +23,7 @@ auth:
 \`\`\`
 
 The tokens file lists who may do what. \`sha256\` is the hex digest of the token (\`printf %s TOKEN | sha256sum\`), so that the
-file holds no secret; \`token\` may stand in its place. Permissions: \`score\`, \`calibrate\`, \`admin\`.
+file holds no secret; \`token\` may stand in its place. Permissions: \`score\`, \`calibrate\`, \`train\`, \`admin\`.
 
 \`\`\`yaml
 tokens:

@@ -274,6 +274,26 @@ const calibration = z.strictObject({
     ),
 });
 
+const training = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(false)
+    .meta(
+      meta(
+        'training',
+        'Take TrainStep: training on batches that a client sends, one session at a time, saved into the models folder',
+      ),
+    ),
+  threads: size
+    .max(1024)
+    .default(1)
+    .meta(meta('training-threads', 'CPU threads of a training session; they give way to the engines')),
+  idleMs: delayMs
+    .min(100)
+    .default(600_000)
+    .meta(meta('training-idle-ms', 'A TrainStep whose client sends nothing for this long is ended')),
+});
+
 const lifecycle = z.strictObject({
   drainMs: delayMs
     .default(30_000)
@@ -322,6 +342,7 @@ export const configSchema = z.strictObject({
   selection: section(selection, 'Selection'),
   recording: section(recording, 'Recording'),
   calibration: section(calibration, 'Calibration'),
+  training: section(training, 'Training'),
   lifecycle: section(lifecycle, 'Lifecycle'),
   metrics: section(metrics, 'Metrics'),
   log: section(log, 'Log'),

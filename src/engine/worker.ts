@@ -1,28 +1,16 @@
 /** The engine's thread: opens the device, then runs batches in the order in which they come until told to close. */
-import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Fault, plainFault, toFault } from '../errors.js';
 import { openDevice } from './device.js';
+import { giveWay } from './give-way.js';
 import { discard } from './memory.js';
 import type { FromWorker, ToWorker, WorkerStart } from './start.js';
 
-/** A third of the weight of an ordinary thread where the two compete; without competition nothing changes. */
-const NICENESS = 5;
-
 /**
- * The engine's threads give way to the thread that talks to clients: it needs the processor seldom, but then at once. Lowers
- * the priority of the calling thread, and so of every thread that it starts afterwards, such as a runtime's pool. On Linux
- * alone, where a thread can be named; elsewhere nothing happens.
+ * The engine's threads give way to the thread that talks to clients: it needs the processor seldom, but then at once. A third of
+ * its weight where the two compete.
  */
-function giveWay(): void {
-  try {
-    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? [];
-    if (thread !== undefined) setPriority(Number(thread), NICENESS);
-  } catch {
-    // no /proc, or not allowed: a matter of latency only
-  }
-}
+const NICENESS = 5;
 
 const port = parentPort;
 if (!port) throw new Fault('internal', 'the engine worker runs only as a worker thread');
@@ -30,7 +18,7 @@ if (!port) throw new Fault('internal', 'the engine worker runs only as a worker 
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 async function serve(): Promise<void> {
-  giveWay();
+  giveWay(NICENESS);
   let device;
   try {
     device = await openDevice(workerData as WorkerStart);

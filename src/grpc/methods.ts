@@ -9,20 +9,28 @@ import type { Scope } from '../serving/scope.js';
 import type { ServingParts } from '../serving/admission.js';
 import type { Permission } from '../serving/token-store.js';
 import { contract } from '../wire/contract.js';
-import { withDecodedRequest, valueCounters, type Parsed, type ValueBounds } from '../wire/request.js';
+import {
+  withDecodedRequest,
+  valueCounters,
+  type Decoded,
+  type Parsed,
+  type ValueBounds,
+} from '../wire/request.js';
 import { getModel, listModels, reload } from './admin/model-methods.js';
 import { calibrate, evaluate, getCalibration } from './calibration/passes.js';
 import { energyMatrix } from './energy/energy-matrix.js';
 import { dropContext, putContext } from './energy/kept-contexts.js';
 import { scoreActionsStream } from './energy/score-actions-stream.js';
 import { scoreActions } from './energy/score-actions.js';
+import { trainStep, type TrainStepParts } from './training/train-step.js';
 import { reportOutcome } from './selection/report-outcome.js';
 import { selectAction } from './selection/select-action.js';
+import { answeredStream } from './transport/answered-stream.js';
 import type { CallParts } from './transport/call-scope.js';
 import { methodName, type MethodRule } from './transport/gate.js';
 import { clientStream, unary } from './transport/handle-call.js';
 
-export type HandlerParts = CallParts & ServingParts & PassParts;
+export type HandlerParts = CallParts & ServingParts & PassParts & TrainStepParts;
 
 interface Method extends MethodRule {
   readonly definition: ServiceDefinition[string];
@@ -32,7 +40,7 @@ interface Method extends MethodRule {
 type Queued = 'queued' | 'not queued';
 type Takes = MethodRule['takes'];
 
-const { energy, selection, calibration, admin } = contract;
+const { energy, selection, calibration, training, admin } = contract;
 
 const METHODS: readonly Method[] = [
   one(energy.ScoreActions, 'score', 'queued', 'tensors', scoreActions),
@@ -48,6 +56,7 @@ const METHODS: readonly Method[] = [
   many(calibration.Calibrate, 'calibrate', 'not queued', 'tensors', calibrate),
   many(calibration.Evaluate, 'calibrate', 'not queued', 'tensors', evaluate),
   one(calibration.GetCalibration, 'calibrate', 'not queued', 'names', getCalibration),
+  each(training.TrainStep, 'train', 'not queued', 'tensors', trainStep),
   one(admin.Reload, 'admin', 'not queued', 'names', reload),
 ];
 
@@ -118,6 +127,23 @@ function many<In, Out, Request, Response>(
 ): Method {
   return method(definition, permission, queued, takes, (parts, name) =>
     clientStream<Request, Response>(parts, name, (messages, scope) => handle(parts, messages, scope)),
+  );
+}
+
+/** Many messages, each with one answer. */
+function each<In, Out, Request, Response>(
+  definition: MethodDefinition<In, Response, Request, Out>,
+  permission: Permission,
+  queued: Queued,
+  takes: Takes,
+  handle: (
+    parts: HandlerParts,
+    messages: AsyncIterable<Decoded<Request>>,
+    scope: Scope,
+  ) => AsyncIterable<NoInfer<Response>>,
+): Method {
+  return method(definition, permission, queued, takes, (parts, name) =>
+    answeredStream<Request, Response>(parts, name, (messages, scope) => handle(parts, messages, scope)),
   );
 }
 

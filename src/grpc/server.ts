@@ -30,6 +30,7 @@ import { ModelRegistry } from '../serving/model-registry.js';
 import { sampleOf, startModel, type EngineStarter } from '../serving/served-model.js';
 import { onnxRuntimeVersion, programVersion } from '../versions.js';
 import { TokenStore } from '../serving/token-store.js';
+import { Trainer } from '../serving/trainer.js';
 import { StandingCalls } from './transport/standing-calls.js';
 import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
 
@@ -155,6 +156,7 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
       ...(recorder && { recorder }),
       calibration: config.calibration,
       calibrating: new Set(),
+      trainer: Trainer.of(config, budget),
     });
     health.addToServer(server);
     new ReflectionService(contract.packages).addToServer(server);

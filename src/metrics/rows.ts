@@ -20,6 +20,7 @@ export const DASHBOARDS = {
       capacity: 'Capacity and clients',
       process: 'Process',
       models: 'What is served',
+      training: 'Training over gRPC',
     },
   },
   quality: {

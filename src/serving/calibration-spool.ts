@@ -3,7 +3,7 @@
  * Never whole in memory. The files have no name any more once they are open, so nothing stays behind however this
  * process ends.
  */
-import { mkdtemp, open, rm, statfs, type FileHandle } from 'node:fs/promises';
+import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { shardLayout } from '../calibration/data/layout.js';
 import { Fault, invalid } from '../errors.js';
@@ -11,6 +11,7 @@ import type { ModelCard } from '../model/card.js';
 import { refuse } from '../model/problems.js';
 import { formatShape, type Tensor } from '../tensor/tensor.js';
 import type { SpooledColumn } from './calibration-columns.js';
+import { spaceOf, wantedBytes, type Space } from './disk-space.js';
 
 export interface SpoolOptions {
   readonly card: ModelCard;
@@ -22,15 +23,6 @@ export interface SpoolOptions {
   /** Free bytes and size of the file system of `directory`; asked before every append. */
   readonly space?: (directory: string) => Promise<Space>;
 }
-
-export interface Space {
-  readonly freeBytes: number;
-  readonly totalBytes: number;
-}
-
-/** What a spool leaves to others: a full disk stops more than a calibration. */
-const SPARE_SHARE = 0.05;
-const MOST_SPARE_BYTES = 1024 ** 3;
 
 interface OpenColumn {
   readonly handles: readonly FileHandle[];
@@ -110,13 +102,15 @@ export class CalibrationSpool {
 
   async #leaveSpace(bytes: number): Promise<void> {
     const { directory, space = spaceOf } = this.#options;
-    const { freeBytes, totalBytes } = await space(directory);
-    const spare = Math.min(MOST_SPARE_BYTES, SPARE_SHARE * totalBytes);
-    if (freeBytes - bytes >= spare) return;
+    const found = await space(directory).catch((cause: unknown) => {
+      throw cannotBeKept(cause);
+    });
+    const wanted = wantedBytes(found, bytes);
+    if (found.freeBytes >= wanted) return;
     throw new Fault('exhausted', 'no room for more calibration data', {
       field: 'rows',
-      found: `${freeBytes} bytes free where they are kept`,
-      wanted: `${Math.ceil(spare + bytes)}`,
+      found: `${found.freeBytes} bytes free where they are kept`,
+      wanted: `${wanted}`,
       mend: 'Make room there, or name another folder with --calibration-directory',
     });
   }
@@ -132,15 +126,6 @@ export class CalibrationSpool {
   async close(): Promise<void> {
     for (const { handles } of this.#columns?.values() ?? []) await closeAll(handles);
     this.#columns = undefined;
-  }
-}
-
-async function spaceOf(directory: string): Promise<Space> {
-  try {
-    const { bavail, blocks, bsize } = await statfs(directory);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
-  } catch (cause) {
-    throw cannotBeKept(cause);
   }
 }
 

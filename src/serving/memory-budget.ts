@@ -1,6 +1,6 @@
 /**
  * One bound over the memory that clients can cause: calls, messages on their way in (received, inflated, queued), what is sent
- * ahead of those that wait, answers that are not yet taken, and kept contexts.
+ * ahead of those that wait, answers that are not yet taken, kept contexts, and a training session.
  *
  * - Calls, messages and what is sent ahead ask first, and are refused, or not read, when there is no room. After a grant all
  *   together are at most `limit`.
@@ -10,7 +10,7 @@
  */
 import { totalmem } from 'node:os';
 
-export type Account = 'calls' | 'messages' | 'ahead' | 'answers';
+export type Account = 'calls' | 'messages' | 'ahead' | 'answers' | 'training';
 
 /** Messages up to this are small. */
 export const SMALL_BYTES = 64 * 1024;
@@ -23,6 +23,8 @@ const AHEAD_SHARE = 1 / 8;
 const ANSWERS_SHARE = 1 / 4;
 /** Of the limit: kept contexts of all models together. */
 const KEPT_SHARE = 1 / 2;
+/** Of the limit: a training session, its weights and its work on a batch. */
+const TRAINING_SHARE = 1 / 2;
 /** Of the machine's memory, when nobody says: the rest is the model's, the runtime's, and others'. */
 const MACHINE_SHARE = 1 / 2;
 
@@ -36,7 +38,13 @@ export function defaultMemoryBytes(): number {
 export class MemoryBudget {
   readonly limit: number;
   #kept: { readonly keptBytes: number } | undefined;
-  readonly #taken: Record<Account, number> = { calls: 0, messages: 0, ahead: 0, answers: 0 };
+  readonly #taken: Record<Account, number> = {
+    calls: 0,
+    messages: 0,
+    ahead: 0,
+    answers: 0,
+    training: 0,
+  };
   #everTaken = 0;
   readonly #freed = new Set<() => void>();
 
@@ -56,6 +64,10 @@ export class MemoryBudget {
 
   get answersLimit(): number {
     return this.limit * ANSWERS_SHARE;
+  }
+
+  get trainingLimit(): number {
+    return this.limit * TRAINING_SHARE;
   }
 
   get keptLimit(): number {
@@ -78,9 +90,9 @@ export class MemoryBudget {
 
   /** Bytes that are not taken; never below 0. */
   get free(): number {
-    const { calls, messages, ahead, answers } = this.#taken;
+    const { calls, messages, ahead, answers, training } = this.#taken;
     const kept = this.#kept?.keptBytes ?? 0;
-    return Math.max(0, this.limit - kept - calls - messages - ahead - answers);
+    return Math.max(0, this.limit - kept - calls - messages - ahead - answers - training);
   }
 
   /** Memory that one asks for, or undefined when there is too little. What it returns gives it back, once. */
@@ -100,6 +112,7 @@ export class MemoryBudget {
   }
 
   #room(account: Account, bytes: number): number {
+    if (account === 'training') return Math.min(this.free, this.trainingLimit - this.#taken.training);
     if (account === 'ahead') return Math.min(this.free, this.aheadLimit - this.#taken.ahead);
     return account === 'messages' && bytes > SMALL_BYTES ? this.free - this.limit * SMALL_SHARE : this.free;
   }

@@ -24,12 +24,9 @@ export function defaultModel(folders: ReadonlyMap<string, string>, configured: s
  * Folders by model name, sorted: the named ones, and every bundle inside the models folder by its folder's name.
  * Errors: `invalid` a models folder that cannot be read, or a name twice; `not_found` nothing to serve.
  */
-export async function findModelFolders({
-  directory,
-  named,
-}: Config['models']): Promise<ReadonlyMap<string, string>> {
-  const found = new Map(Object.entries(named));
-  const parent = directory ?? (found.size === 0 ? defaultDirectory() : undefined);
+export async function findModelFolders(models: Config['models']): Promise<ReadonlyMap<string, string>> {
+  const found = new Map(Object.entries(models.named));
+  const parent = modelsFolder(models);
   if (parent !== undefined) {
     const entries = await readdir(parent).catch((cause: unknown) => {
       throw invalid('models.directory', 'cannot be read', {
@@ -55,6 +52,11 @@ export async function findModelFolders({
     });
   }
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The folder of bundles; undefined where only named ones are served. */
+export function modelsFolder({ directory, named }: Config['models']): string | undefined {
+  return directory ?? (Object.keys(named).length === 0 ? defaultDirectory() : undefined);
 }
 
 function defaultDirectory(): string {

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { readYaml } from '../config/yaml-file.js';
 import { Fault, invalid, toFault } from '../errors.js';
 
-export const PERMISSIONS = ['score', 'calibrate', 'admin'] as const;
+export const PERMISSIONS = ['score', 'calibrate', 'train', 'admin'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 /** Polling, because a mounted secret changes by a swap of links, which file events miss. */

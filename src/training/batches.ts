@@ -31,16 +31,26 @@ export interface BatchSource {
   read(rows: Int32Array, epoch: number): Promise<TrainingBatch>;
 }
 
-export async function batchSource(
+/** How the experts' actions spread: the size of an action unit by dim, [A], and the dims that move. */
+export interface ActionScale {
+  readonly units: Float64Array;
+  readonly free: readonly number[];
+}
+
+export async function actionScale(data: CalibrationData, card: ModelCard): Promise<ActionScale> {
+  const spread = await actionSpread(data);
+  return { units: actionUnits(spread, card), free: freeDims(card, spread) };
+}
+
+/** `scale`: as `actionScale` has it, of these data or of those that stand for them. */
+export function batchSource(
   data: CalibrationData,
   card: ModelCard,
   kinds: readonly TrainedLoss[],
   seed: number,
+  { units, free }: ActionScale,
   families?: readonly NegativeFamily[],
-): Promise<BatchSource> {
-  const spread = await actionSpread(data);
-  const units = actionUnits(spread, card);
-  const free = freeDims(card, spread);
+): BatchSource {
   const planOf = (epoch: number): NegativeKind[] =>
     trainingNegatives(data, card, units, seed + 1_000_003 * epoch, free, families);
   const made = planOf(0).reduce((sum, { count }) => sum + count, 0);

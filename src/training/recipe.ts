@@ -91,21 +91,25 @@ export function parseNegatives(text: string): NegativeFamily[] {
   });
 }
 
-/** Errors: losses that make no model that may be served. */
-export function checkLosses(losses: readonly WeightedLossKind[], force: boolean): void {
+/** Errors: losses that make no model that may be served. `field` names them, `mend` ends what is said of outcome alone. */
+export function checkLosses(
+  losses: readonly WeightedLossKind[],
+  force: boolean,
+  { field, mend }: { readonly field: string; readonly mend: string },
+): void {
   const kinds = losses.map(({ kind }) => kind);
   const twice = kinds.find((kind, i) => kinds.indexOf(kind) !== i);
   if (twice !== undefined) {
-    throw invalid('--loss', 'named twice', { found: twice, wanted: 'each loss once, with its weight' });
+    throw invalid(field, 'named twice', { found: twice, wanted: 'each loss once, with its weight' });
   }
   const besides = kinds.some((kind) => kind === 'swap' || kind === 'explicit');
   if (kinds.includes('outcome') && !besides && !force) {
-    throw invalid('--loss', 'outcome alone makes a model that is worse than no model', {
+    throw invalid(field, 'outcome alone makes a model that is worse than no model', {
       found: kinds.join(', '),
       wanted: 'outcome beside swap or explicit',
       mend:
         'Whether an episode succeeded says little of one chunk: measured in a closed loop, such a model chose ' +
-        'worse than the mean of the candidates (-0.064). Add --loss swap, or take --force',
+        `worse than the mean of the candidates (-0.064). ${mend}`,
     });
   }
 }

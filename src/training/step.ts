@@ -16,7 +16,7 @@ import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
 import { contextFeeds } from '../offline/gradients.js';
 import type { Random } from '../random.js';
-import { floats32 } from '../tensor/tensor.js';
+import { BYTES_PER_ELEMENT, toFloat32 } from '../tensor/tensor.js';
 import { sumOfSquares, type ParameterValues } from './adamw.js';
 
 /** B contexts, their chunks, and what the losses set against them. */
@@ -192,7 +192,9 @@ export class TrainingStep {
     const bad = suspects.find(([, values]) => !allFinite(values));
     if (bad === undefined) return;
     const given: [string, Float32Array][] = [['actions', actions], ...others];
-    if (tokens.dtype === 'float32') given.unshift(['hidden', floats32(tokens.bytes)]);
+    const { dtype, bytes } = tokens;
+    const shape = [bytes.byteLength / BYTES_PER_ELEMENT[dtype]];
+    given.unshift(['hidden', toFloat32('hidden', { dtype, shape, bytes })]);
     const cause = given.find(([, values]) => !allFinite(values))?.[0] ?? bad[0];
     throw invalid(cause, 'not finite: the step is not made', {
       found: `rows ${[...rows].slice(0, 8).join(', ')}${rows.length > 8 ? ', ...' : ''}`,

@@ -10,7 +10,7 @@ import type { ModelCard } from '../model/card.js';
 import type { Weights } from '../model/weights.js';
 import { seededRandom, shuffle } from '../random.js';
 import { freshState, type ParameterValues } from './adamw.js';
-import { batchSource, isDecisive, type BatchSource } from './batches.js';
+import { actionScale, batchSource, isDecisive, type BatchSource } from './batches.js';
 import { Learner, parametersOf, shapesOf, type StepReport } from './learner.js';
 import type { Recipe } from './recipe.js';
 import { fingerprint, loadState, saveState, type RunState } from './state.js';
@@ -84,7 +84,8 @@ class TrainingRun {
     const { runtime, card, weights, data, recipe, directory, resume } = options;
     const kinds = recipe.losses.map(({ kind }) => kind);
     checkLossData(data, kinds);
-    const source = await batchSource(data, card, kinds, recipe.seed, recipe.negatives);
+    const scale = await actionScale(data, card);
+    const source = batchSource(data, card, kinds, recipe.seed, scale, recipe.negatives);
     const rows = splitForTraining(data, recipe);
     const start = parametersOf(weights);
     const shapes = shapesOf(weights);

@@ -13,6 +13,7 @@ import type { AdminServiceDefinition } from '../generated/action_energy/v1/Admin
 import type { CalibrationServiceDefinition } from '../generated/action_energy/v1/CalibrationService.js';
 import type { EnergyServiceDefinition } from '../generated/action_energy/v1/EnergyService.js';
 import type { SelectionServiceDefinition } from '../generated/action_energy/v1/SelectionService.js';
+import type { TrainingServiceDefinition } from '../generated/action_energy/v1/TrainingService.js';
 import type { BadRequest } from '../generated/google/rpc/BadRequest.js';
 import type { ErrorInfo, ErrorInfo__Output } from '../generated/google/rpc/ErrorInfo.js';
 import type { ResourceInfo, ResourceInfo__Output } from '../generated/google/rpc/ResourceInfo.js';
@@ -30,6 +31,7 @@ export const PROTO_FILES = [
   'action_energy/v1/admin.proto',
   'action_energy/v1/calibration.proto',
   'action_energy/v1/selection.proto',
+  'action_energy/v1/training.proto',
   'google/rpc/error_details.proto',
 ] as const;
 
@@ -37,6 +39,7 @@ export const ENERGY_SERVICE = 'action_energy.v1.EnergyService';
 export const ADMIN_SERVICE = 'action_energy.v1.AdminService';
 export const CALIBRATION_SERVICE = 'action_energy.v1.CalibrationService';
 export const SELECTION_SERVICE = 'action_energy.v1.SelectionService';
+export const TRAINING_SERVICE = 'action_energy.v1.TrainingService';
 
 export interface Contract {
   /** Everything that reflection shows, the health service included. */
@@ -45,6 +48,7 @@ export interface Contract {
   readonly admin: AdminServiceDefinition;
   readonly calibration: CalibrationServiceDefinition;
   readonly selection: SelectionServiceDefinition;
+  readonly training: TrainingServiceDefinition;
   readonly status: MessageTypeDefinition<Status, Status__Output>;
   readonly badRequest: MessageTypeDefinition<BadRequest, BadRequest__Output>;
   readonly retryInfo: MessageTypeDefinition<RetryInfo, RetryInfo__Output>;
@@ -69,6 +73,7 @@ function load(): Contract {
     admin: own[ADMIN_SERVICE] as ServiceDefinition as AdminServiceDefinition,
     calibration: own[CALIBRATION_SERVICE] as ServiceDefinition as CalibrationServiceDefinition,
     selection: own[SELECTION_SERVICE] as ServiceDefinition as SelectionServiceDefinition,
+    training: own[TRAINING_SERVICE] as ServiceDefinition as TrainingServiceDefinition,
     status: own['google.rpc.Status'] as Contract['status'],
     badRequest: own['google.rpc.BadRequest'] as Contract['badRequest'],
     retryInfo: own['google.rpc.RetryInfo'] as Contract['retryInfo'],

@@ -48,6 +48,7 @@ test(
   async () => {
     const server = await startServerProcess([
       ...SERVE_BUNDLED,
+      '--training',
       ...['--quality-share', '1', '--queue-items', '16', '--quality-chunks-per-second', '1000'],
     ]);
     const client = await EnergyClient.open({ address: server.address });

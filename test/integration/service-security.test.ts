@@ -20,9 +20,11 @@ import {
   openClient,
   serveGolden,
   tensorMessage,
+  type Flags,
   type TestService,
 } from '../support/service.js';
 import { openCalibration } from '../support/tiny-reach.js';
+import { openTraining } from '../support/training-stream.js';
 
 const CASE = 'global_silu_half_square';
 const { ListModels, ScoreActions, PutContext } = contract.energy;
@@ -68,7 +70,7 @@ describe('security', () => {
   after(() => rm(directory, { recursive: true }));
 
   async function using(
-    flags: Record<string, string>,
+    flags: Flags,
     run: (connect: (creds: ChannelCredentials) => Client, service: TestService) => Promise<void>,
   ): Promise<void> {
     const service = await serveGolden([CASE], flags);
@@ -169,6 +171,29 @@ describe('security', () => {
       ]);
       writeFileSync(file('tokens.yaml'), TOKENS);
     }));
+
+  test('training has a permission of its own', () => {
+    const trainer = 'trainer-token-0123456789';
+    const tokens = `${TOKENS}  - { name: trainer, token: ${trainer}, permissions: [train] }\n`;
+    writeFileSync(file('train.yaml'), tokens);
+    return using({ 'tokens-file': file('train.yaml'), training: true }, async (connect) => {
+      const client = connect(credentials.createInsecure());
+      const start = { start: { model: CASE } };
+      for (const token of [SCORER, ADMIN]) {
+        const refused = await failure(openTraining(client, bearer(token).metadata).send(start));
+        assert.equal(refused.code, Code.PERMISSION_DENIED);
+      }
+      const training = openTraining(client, bearer(trainer).metadata);
+      assert.ok((await training.send(start)).started);
+      assert.equal(
+        (await failure(call(client, ListModels, {}, bearer(trainer)))).code,
+        Code.PERMISSION_DENIED,
+      );
+      // a token that may no more train ends what it trains
+      writeFileSync(file('train.yaml'), tokens.replace('[train]', '[score]'));
+      assert.equal((await training.ended)?.code, Code.PERMISSION_DENIED);
+    });
+  });
 
   test('streams of a token that is gone, or may less, end when the file changes; others go on', () => {
     const name = 'revoked.yaml';

@@ -4,13 +4,21 @@ import type { EnergyClient } from '../../src/client/energy-client.js';
 import { contract } from '../../src/wire/contract.js';
 import { bundledRequests } from './load.js';
 import { call, openClient } from './service.js';
+import { calibrationTensors } from './tiny-reach.js';
+import { batchMessage, openTraining } from './training-stream.js';
 
 const { ScoreActions, DropContext } = contract.energy;
 const { SelectAction, ReportOutcome } = contract.selection;
 /** A control loop of 20 Hz. */
 const PERIOD_MS = 50;
+/** Rows of a training step, one every so many periods. */
+const BATCH = 8;
+const PERIODS_A_STEP = 10;
 
-/** One robot for `durationMs`: it keeps its context, loses it now and then, selects and reports. */
+/**
+ * One robot for `durationMs`: it keeps its context, loses it now and then, selects and reports. Beside it somebody trains, so the server
+ * must have been started with --training.
+ */
 export async function everyKindOfCall(
   client: EnergyClient,
   address: string,
@@ -18,6 +26,9 @@ export async function everyKindOfCall(
 ): Promise<void> {
   const raw = openClient(address);
   const requests = await bundledRequests(client, 16);
+  const tensors = await calibrationTensors();
+  const training = openTraining(raw);
+  await training.send({ start: { model: '' } });
   const endMs = performance.now() + durationMs;
   try {
     for (let i = 0; performance.now() < endMs; i++) {
@@ -42,8 +53,18 @@ export async function everyKindOfCall(
         success: i % 2 === 0,
         baselineCost: 0.5,
       });
+      if (i % PERIODS_A_STEP === 0) {
+        const first = (i * BATCH) % 256;
+        await training.step(
+          batchMessage(
+            tensors,
+            Array.from({ length: BATCH }, (_, row) => first + row),
+          ),
+        );
+      }
       await delay(PERIOD_MS);
     }
+    await training.end();
   } finally {
     raw.close();
   }

@@ -1,5 +1,4 @@
 /** Calibrate, Evaluate and GetCalibration, from messages and to messages. */
-import { systemClock } from '../../batching/clock.js';
 import { Fault, invalid } from '../../errors.js';
 import type { CalibrateRequest__Output } from '../../generated/action_energy/v1/CalibrateRequest.js';
 import type { CalibrateResponse } from '../../generated/action_energy/v1/CalibrateResponse.js';
@@ -18,6 +17,7 @@ import { modelOf } from '../../serving/admission.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Parsed } from '../../wire/request.js';
 import { versionInForce } from '../admin/model-methods.js';
+import { withinIdle } from '../transport/next-message.js';
 import { decodePassOptions, keyFigures } from './figures-message.js';
 import { decodeRows } from './rows-message.js';
 
@@ -81,7 +81,11 @@ async function decodePass(
   messages: Messages,
   idleMs: number,
 ): Promise<{ request: PassRequest; rows: AsyncGenerator<ReadonlyMap<string, Tensor>> }> {
-  const stream = withinIdle(messages, idleMs);
+  const stream = withinIdle(messages, {
+    idleMs,
+    flag: '--calibration-idle-ms',
+    mend: 'Gather the rows first, then send them',
+  });
   const { model, rows, source, options } = await readHeader(stream);
   return {
     request: {
@@ -94,34 +98,8 @@ async function decodePass(
   };
 }
 
-/** Messages that may each be waited for so long: a client that says nothing more would hold its model's only place. */
-function withinIdle(messages: Messages, idleMs: number): AsyncIterator<CalibrateRequest__Output> {
-  const stream = messages[Symbol.asyncIterator]();
-  return {
-    async next() {
-      let cancel = (): void => undefined;
-      const silence = new Promise<never>((_resolve, reject) => {
-        cancel = systemClock.setTimer(idleMs, () =>
-          reject(
-            new Fault('deadline', 'the stream was silent for too long', {
-              field: 'part',
-              wanted: `a message within ${idleMs} ms (--calibration-idle-ms)`,
-              mend: 'Gather the rows first, then send them',
-            }),
-          ),
-        );
-      });
-      try {
-        return await Promise.race([stream.next(), silence]);
-      } finally {
-        cancel();
-      }
-    },
-  };
-}
-
 async function* rowsOf(
-  stream: AsyncIterator<CalibrateRequest__Output>,
+  stream: Pick<AsyncIterator<CalibrateRequest__Output>, 'next'>,
 ): AsyncGenerator<ReadonlyMap<string, Tensor>> {
   for (let next = await stream.next(); next.done !== true; next = await stream.next()) {
     const { part, rows } = next.value;
@@ -131,7 +109,7 @@ async function* rowsOf(
 }
 
 async function readHeader(
-  stream: AsyncIterator<CalibrateRequest__Output>,
+  stream: Pick<AsyncIterator<CalibrateRequest__Output>, 'next'>,
 ): Promise<CalibrationHeader__Output> {
   const first = await stream.next();
   const header = first.done === true ? undefined : first.value.header;

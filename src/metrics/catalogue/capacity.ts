@@ -8,7 +8,7 @@ export const CAPACITY = {
     name: 'action_energy_memory_budget_bytes',
     unit: 'bytes',
     labels: ['part'],
-    help: 'Memory that clients cause, of the budget: kept contexts, calls, messages under way and queued, what is sent ahead of those that wait, answers that are not taken. At the limit uploads wait and messages are refused: look at the calls by client',
+    help: 'Memory that clients cause, of the budget: kept contexts, calls, messages under way and queued, what is sent ahead of those that wait, answers that are not taken, a training session. At the limit uploads wait and messages are refused: look at the calls by client',
     panel: { row: 'capacity', title: 'Memory budget taken', show: 'value', by: ['part'] },
     readServer: ({ budget }: ServerSample) =>
       Object.entries(budget.taken).map(([part, bytes]) => [{ part }, bytes] as const),

@@ -9,6 +9,7 @@ import { ENERGIES } from './energies.js';
 import { ENGINE } from './engine.js';
 import { MODELS } from './models.js';
 import { SELECTION } from './selection.js';
+import { TRAINING } from './training.js';
 
 export const CATALOGUE = {
   ...CALLS,
@@ -18,4 +19,5 @@ export const CATALOGUE = {
   ...ENERGIES,
   ...MODELS,
   ...SELECTION,
+  ...TRAINING,
 } as const;

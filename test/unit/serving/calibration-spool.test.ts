@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
-import { CalibrationSpool, type Space } from '../../../src/serving/calibration-spool.js';
+import { CalibrationSpool } from '../../../src/serving/calibration-spool.js';
+import type { Space } from '../../../src/serving/disk-space.js';
 import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';
 import { goldenModel, withDirectory } from '../../support/bundles.js';
 
