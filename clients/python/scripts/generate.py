@@ -25,6 +25,8 @@ FILES = (
     "action_energy/v1/tensor.proto",
     "action_energy/v1/energy.proto",
     "action_energy/v1/selection.proto",
+    "action_energy/v1/calibration.proto",
+    "action_energy/v1/training.proto",
     "google/rpc/status.proto",
     "google/rpc/error_details.proto",
 )

@@ -42,6 +42,7 @@ from action_energy.results import (
 )
 from action_energy.stream import ScoreStream
 from action_energy.target import TLS
+from action_energy.training import StepMetrics, Training
 
 __version__ = "0.1.0"
 
@@ -75,9 +76,11 @@ __all__ = [
     "Refinement",
     "ScoreStream",
     "Selection",
+    "StepMetrics",
     "StreamAnswer",
     "Superseded",
     "Timings",
+    "Training",
     "Unauthenticated",
     "Unavailable",
     "Unsupported",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional, Sequence, TypeVar, Union
 
 from action_energy import results
 from action_energy.arrays import ArrayLike
@@ -23,6 +23,7 @@ from action_energy.options import (
 from action_energy.plans import Plan
 from action_energy.stream import ScoreStream
 from action_energy.target import TLS, Target, Token
+from action_energy.training import Training, training_start
 from action_energy.transport import GrpcTransport, Transport
 
 if TYPE_CHECKING:
@@ -111,6 +112,29 @@ class EnergyClient:
     def stream(self, *, model: Optional[str] = None) -> ScoreStream:
         """A stream for a control loop: `submit(...)`, `latest()`."""
         return ScoreStream(self._operations, self._transport, model)
+
+    def train(
+        self,
+        *,
+        model: Optional[str] = None,
+        card: Optional[Mapping[str, Any]] = None,
+        losses: Optional[Mapping[str, float]] = None,
+        negatives: Sequence[str] = (),
+        schedule: str = "constant",
+        **numbers: float,
+    ) -> Training:
+        """A training session on a server that was started with `--training`: `step(batch)`, `save(name)`; one at a time a server.
+
+        It begins with a served model, or with the `card` of a new one (energy.json as a dict). `losses`: weights by kind, e.g.
+        `{"swap": 1.0, "rank": 0.5}`. `schedule`: constant or cosine. `numbers`: tau, accumulate, updates, learning_rate,
+        weight_decay, ramp_updates, energy_warm_steps, clip, dropout, seed; what is absent is as `action-energy train` has it.
+        Errors: `InvalidInput` with the field; `NotReady` a server that does not train; `Overloaded` somebody else trains.
+        """
+        name = self._operations.name_of(model)
+        start = training_start(
+            name, card=card, losses=losses, negatives=negatives, schedule=schedule, **numbers
+        )
+        return Training(self._transport, start)
 
     def report_outcome(
         self, decision: Union[str, results.Selection], **options: Unpack[OutcomeOptions]
