@@ -23,6 +23,9 @@ const MIB = 1024 ** 2;
  */
 const MOST_GROWTH_MIB = 64;
 
+/** As the container images have it, so that large blocks are given back as they are freed (docs/limits.md). */
+process.env['MALLOC_MMAP_THRESHOLD_'] ??= '131072';
+
 const checks: Check[] = [];
 const record = (check: Check): void => {
   checks.push(check);

@@ -23,7 +23,7 @@ export interface Scale {
   readonly connections: number;
   readonly cancels: number;
   readonly shortDeadlines: number;
-  /** What may stay when it is over: in the short form V8 has had no reason to collect. */
+  /** What may stay a minute after it is over. */
   readonly keptMiB: number;
 }
 
@@ -48,7 +48,7 @@ export const SHORT: Scale = {
   connections: 40,
   cancels: 1_500,
   shortDeadlines: 200,
-  keptMiB: 160,
+  keptMiB: 96,
 };
 
 export interface Check {
