@@ -5,6 +5,7 @@ import { invalid } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
+import { inputReference } from './metrics/input-figures.js';
 import { environmentOf } from './environment.js';
 import { bestRule, fitPrior } from './choice/fit-choice.js';
 import { evaluate } from './report/report.js';
@@ -82,6 +83,11 @@ export async function calibrate(options: CalibrateOptions): Promise<Calibration>
       fitted_rows: fittedRows,
     },
     ...(inputs && { inputs }),
+    input_drift: {
+      token_norm: copyReference(fitted.inputs.token_norm),
+      masked_share: copyReference(fitted.inputs.masked_share),
+      action_range: copyReference(fitted.inputs.action_range),
+    },
     verdict,
     better: fit.better,
     scores: fit.scores,
@@ -110,6 +116,11 @@ export async function evaluateCalibration(
   const collecting: CollectOptions = { ...pass, seed, nearDuplicate, batch, clusters, density };
   const observations = await collect(data, rows, collecting);
   return reportOn(observations, calibration, calibration.data.fitted_rows, collecting, options);
+}
+
+function copyReference(values: Float64Array): NonNullable<Calibration['input_drift']>['token_norm'] {
+  const { mean, edges, shares } = inputReference(values);
+  return { mean, edges: [...edges], shares: [...shares] };
 }
 
 /** Where the data come from, as a calibration keeps it. */

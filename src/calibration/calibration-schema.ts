@@ -44,6 +44,12 @@ const scoreFitSchema = z.strictObject({
 });
 export type ScoreFit = z.infer<typeof scoreFitSchema>;
 
+const inputReferenceSchema = z.strictObject({
+  mean: finite,
+  edges: z.array(finite),
+  shares: z.array(finite),
+});
+
 export const calibrationSchema = z.strictObject({
   format: z.literal(CALIBRATION_FORMAT),
   /** Hex; of all but `created` and `environment`, so equal calibrations have equal versions. */
@@ -74,6 +80,14 @@ export const calibrationSchema = z.strictObject({
   }),
   /** Absent where the fitted rows hold too few numbers, and in calibrations that were made before these were kept. */
   inputs: inputsSchema.optional(),
+  /** How token norms, masked shares and action ranges of the fitted rows lay, for drift; absent in calibrations that were made before this was kept. */
+  input_drift: z
+    .strictObject({
+      token_norm: inputReferenceSchema,
+      masked_share: inputReferenceSchema,
+      action_range: inputReferenceSchema,
+    })
+    .optional(),
   /** The line above all others; the report gives the reasons. */
   verdict: verdictSchema.shape.verdict,
   /** The score that tells experts' chunks apart better: use this one's probabilities. */

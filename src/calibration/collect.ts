@@ -10,6 +10,7 @@ import type { Engine } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import { checkActions } from '../model/actions.js';
 import { float32Tensor } from '../tensor/tensor.js';
+import { actionRange, maskedShare, tokenNorm } from './metrics/input-figures.js';
 import { engineContext, type CalibrationData } from './data/calibration-data.js';
 import { scoreContexts, type OfflineContext, type OfflineItem } from '../offline/score-contexts.js';
 import { Recorder, type Observations, type RecordedBatch, type RecorderOptions } from './observations.js';
@@ -63,13 +64,14 @@ export async function collect(
 async function readBatch(
   data: CalibrationData,
   rows: Int32Array,
-  { card, plan }: CollectOptions,
+  { card, plan, units }: CollectOptions,
 ): Promise<ReadBatch> {
   const size = data.steps * data.dims;
   const experts = new Float32Array(rows.length * size);
   const contexts: OfflineContext[] = [];
   const negatives: Float32Array[] = [];
   const candidates: { chunks: Float32Array; costs: Float64Array | undefined }[] = [];
+  const inputs: ReadBatch['inputs'][number][] = [];
   const hashes: string[] = [];
   const count = plan.kinds.reduce((sum, kind) => sum + kind.count, 0);
   for (const [i, row] of rows.entries()) {
@@ -78,6 +80,11 @@ async function readBatch(
     const expert = await data.actions(row);
     checkActions(float32Tensor([1, data.steps, data.dims], expert), card, `actions of row ${row}`);
     experts.set(expert, i * size);
+    inputs.push({
+      token_norm: tokenNorm(context.item, card.state_dim),
+      masked_share: maskedShare(context.item, card.state_dim),
+      action_range: actionRange(expert, data.dims, units),
+    });
     hashes.push(contentHash(context.item.bytes, expert));
     if (data.candidates > 0) {
       const chunks = await data.candidateChunks(row);
@@ -93,7 +100,7 @@ async function readBatch(
     }
     negatives.push(made);
   }
-  return { contexts, experts, negatives, candidates, hashes };
+  return { contexts, experts, negatives, candidates, inputs, hashes };
 }
 
 /** Bytes of a context that its hash is of: from the start and from the end, which is enough to know it again. */

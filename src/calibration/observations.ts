@@ -6,6 +6,7 @@ import { ChoiceRecorder, type ChoiceRecorderOptions } from './choice/choice-reco
 import type { CalibrationData } from './data/calibration-data.js';
 import type { NegativePlan } from './data/negatives.js';
 import type { CandidateGroups } from './metrics/groups.js';
+import type { Input } from './metrics/input-figures.js';
 
 /** The scores of one kind (readout energies, or logits). */
 export interface ScoreTable {
@@ -36,6 +37,8 @@ export interface Observations extends Readonly<Record<Score, ScoreTable>> {
   readonly leftOut: number;
   /** The policy's samples; undefined where the data hold none. */
   readonly candidates: CandidateTable | undefined;
+  /** What the model was shown, [n] each. */
+  readonly inputs: Readonly<Record<Input, Float64Array>>;
   /** 12 hex digits of the content of each row, [n]. */
   readonly hashes: readonly string[];
 }
@@ -48,6 +51,7 @@ export interface RecordedBatch {
   readonly negatives: readonly Float32Array[];
   /** The policy's samples of each row [N, H, A] and their costs; empty where the data hold none. */
   readonly candidates: readonly { readonly chunks: Float32Array; readonly costs: Float64Array | undefined }[];
+  readonly inputs: readonly Readonly<Record<Input, number>>[];
   /** 12 hex digits of the content of each row. */
   readonly hashes: readonly string[];
 }
@@ -83,6 +87,7 @@ export class Recorder {
   readonly #differences: Float64Array;
   readonly #distances: ReadonlyMap<string, Float64Array>;
   readonly #choice: ChoiceRecorder | undefined;
+  readonly #inputs: Readonly<Record<Input, number>>[] = [];
   readonly #hashes: string[] = [];
   #leftOut = 0;
 
@@ -122,7 +127,7 @@ export class Recorder {
     first: number,
     fresh: number,
     rows: Int32Array,
-    { experts, negatives, candidates, hashes }: RecordedBatch,
+    { experts, negatives, candidates, inputs, hashes }: RecordedBatch,
     raw: Float32Array[],
   ): void {
     const { card, batch, plan } = this.#options;
@@ -146,6 +151,7 @@ export class Recorder {
         }
       }
     }
+    this.#inputs.push(...inputs.slice(0, fresh));
     this.#hashes.push(...hashes.slice(0, fresh));
     const size = experts.length / batch;
     for (let i = 0; i < fresh && this.#choice !== undefined; i++) {
@@ -183,6 +189,11 @@ export class Recorder {
       distances: this.#distances,
       leftOut: this.#leftOut,
       candidates: this.#choice?.table(),
+      inputs: {
+        token_norm: Float64Array.from(this.#inputs, (row) => row.token_norm),
+        masked_share: Float64Array.from(this.#inputs, (row) => row.masked_share),
+        action_range: Float64Array.from(this.#inputs, (row) => row.action_range),
+      },
       hashes: this.#hashes,
     };
   }

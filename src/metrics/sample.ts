@@ -24,6 +24,13 @@ export interface ModelSample {
     readonly contextBytes: number;
   };
   readonly quality: readonly QualityFigures[];
+  /** Of the last samples of each input, beside the calibration's rows; what is not known is absent. */
+  readonly inputs: readonly {
+    readonly input: string;
+    readonly live?: number;
+    readonly calibrated?: number;
+    readonly psi?: number;
+  }[];
   readonly calibration: { readonly state: string; readonly version: string; readonly verdict: string };
   /** Since the calibration in force was made; absent without one. */
   readonly calibrationAgeSeconds?: number;

@@ -79,7 +79,7 @@ export function meanRow(rows: readonly QualityRow[]): QualityRow {
  */
 export const FEWEST_FOR_DRIFT = 200;
 
-/** Drift of live energies from the experts' of the calibration, as population stability index over the last energies. */
+/** Drift of live values (energies, inputs) from those of the calibration, as population stability index over the last ones. */
 export class DriftWindow {
   readonly #recent: Recent<number>;
 
@@ -87,14 +87,20 @@ export class DriftWindow {
     this.#recent = new Recent(options);
   }
 
-  push(nowMs: number, energy: number): void {
-    this.#recent.push(nowMs, energy);
+  push(nowMs: number, value: number): void {
+    this.#recent.push(nowMs, value);
   }
 
-  /** Undefined with fewer than `FEWEST_FOR_DRIFT` recent energies. */
+  /** Undefined without a recent value. */
+  mean(nowMs: number): number | undefined {
+    const values = this.#recent.values(nowMs);
+    return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+  }
+
+  /** Undefined with fewer than `FEWEST_FOR_DRIFT` recent values. */
   index(nowMs: number, reference: DriftReference): number | undefined {
-    const energies = this.#recent.values(nowMs);
-    if (energies.length < FEWEST_FOR_DRIFT) return undefined;
-    return populationStabilityIndex(reference, binShares(reference.edges, Float64Array.from(energies)));
+    const values = this.#recent.values(nowMs);
+    if (values.length < FEWEST_FOR_DRIFT) return undefined;
+    return populationStabilityIndex(reference, binShares(reference.edges, Float64Array.from(values)));
   }
 }

@@ -35,7 +35,7 @@ type KeptRef = Extract<ContextRef, { kind: 'kept' }>;
 /** Either of the two. `move`: give the memory behind its bytes away with it. */
 export function checkedContext(
   parts: Pick<ServingParts, 'limits' | 'metrics'>,
-  model: Pick<ServedModel, 'name' | 'card'>,
+  model: Pick<ServedModel, 'name' | 'card' | 'inputs'>,
   input: ContextInput,
   move: boolean,
 ): InlineRef | KeptRef {
@@ -49,7 +49,7 @@ export function checkedContext(
  */
 export function checkedInline(
   { limits, metrics }: Pick<ServingParts, 'limits' | 'metrics'>,
-  { name, card }: Pick<ServedModel, 'name' | 'card'>,
+  { name, card, inputs }: Pick<ServedModel, 'name' | 'card' | 'inputs'>,
   { field, hidden, mask: sent }: InlineInput,
   move: boolean,
 ): InlineRef {
@@ -81,6 +81,7 @@ export function checkedInline(
   metrics.tokens.inc({ model: name, kind: 'visible' }, seen);
   metrics.tokens.inc({ model: name, kind: 'masked' }, tokens - seen);
   const encode: Omit<EncodeItem, 'slot'> = { dtype, bytes: hidden.bytes, visible, move };
+  inputs?.context(encode);
   return { kind: 'inline', encode };
 }
 

@@ -161,6 +161,7 @@ export async function scoreActions(
   const isCardEnergy = !correction && options.score === 'readout' && options.pool === card.pool;
   if (isCardEnergy) observeEnergies(parts, model, energies, order);
   const known = typeof request.known === 'function' ? request.known(energies) : request.known;
+  model.inputs?.chunk(chunkOf(actions, known?.index ?? order[0]!));
   quality?.observe({
     actions,
     raw,
@@ -187,6 +188,12 @@ export async function scoreActions(
     version: model.version,
     timings: timingsOf(result, scope),
   };
+}
+
+/** Of one candidate, [H, A]. */
+function chunkOf({ values, candidates }: ActionBatch, index: number): Float32Array {
+  const size = values.length / candidates;
+  return values.subarray(index * size, (index + 1) * size);
 }
 
 /** Errors: `invalid` with an option that leaves the calibration out; `precondition` where it holds no density. */

@@ -17,6 +17,7 @@ import type { Metrics, ModelSample } from '../metrics/metrics.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import type { ModelCard } from '../model/card.js';
 import { seededRandom } from '../random.js';
+import { InputDrift } from '../quality/input-drift.js';
 import { LiveQuality } from '../quality/live-quality.js';
 import { Decisions } from './decisions.js';
 import { ModelCalibration } from '../calibration/apply.js';
@@ -41,6 +42,8 @@ export interface ServedModel {
   readonly calibration: ModelCalibration;
   /** Absent when no request is sampled. */
   readonly quality: LiveQuality | undefined;
+  /** The same. */
+  readonly inputs: InputDrift | undefined;
   readonly decisions: Decisions;
   readonly engine: Engine;
   readonly scheduler: Scheduler;
@@ -138,6 +141,16 @@ export async function startModel(
           },
         })
       : undefined;
+  const inputs =
+    parts.quality.share > 0
+      ? new InputDrift({
+          card: bundle.card,
+          share: parts.quality.share,
+          clock: systemClock,
+          random: seededRandom(Date.now(), `${name} inputs`),
+          calibration: () => calibration.current,
+        })
+      : undefined;
   const decisions = new Decisions(systemClock, parts.selection.controlShare);
   return {
     name,
@@ -146,6 +159,7 @@ export async function startModel(
     version,
     calibration,
     quality,
+    inputs,
     decisions,
     engine,
     scheduler,
@@ -207,6 +221,7 @@ export function sampleOf({
   scheduler,
   cache,
   quality,
+  inputs,
   calibration,
   decisions,
   capacity,
@@ -219,6 +234,7 @@ export function sampleOf({
     cache: cache.stats,
     capacity,
     quality: quality?.figures() ?? [],
+    inputs: inputs?.figures() ?? [],
     calibration: {
       state: calibration.state.state,
       version: calibration.version,

@@ -57,6 +57,7 @@ test(
       await Promise.all(Array.from({ length: AT_ONCE }, robot));
       await alert('ActionEnergyDrift');
       assert.ok((await value('max(action_energy_drift_psi)'))! > 0.25);
+      await alert('ActionEnergyInputDrift');
     } finally {
       client.close();
       await prometheus.close();

@@ -123,4 +123,27 @@ export const ENERGIES = {
     panel: { row: 'drift', title: 'Drift of energies (PSI)', show: 'value', by: ['source'] },
     read: bySource(({ drift }) => drift),
   },
+  inputMean: {
+    type: 'gauge',
+    name: 'action_energy_input_mean',
+    unit: 'count',
+    labels: ['model', 'input', 'of'],
+    help: 'What the model is shown: token_norm (mean L2 norm of visible tokens), masked_share (of the tokens of a context), action_range (largest magnitude in the right chunk, in action units); mean of the last 1024 samples of at most 10 minutes (`of` live), and of the calibration. Where the two part, look at camera, prompt, mask or action normalisation',
+    panel: { row: 'drift', title: 'Inputs, live and calibrated', show: 'value', by: ['input', 'of'] },
+    read: ({ inputs }: ModelSample) =>
+      inputs.flatMap(({ input, live, calibrated }) => [
+        ...(live === undefined ? [] : [[{ input, of: 'live' }, live] as const]),
+        ...(calibrated === undefined ? [] : [[{ input, of: 'calibration' }, calibrated] as const]),
+      ]),
+  },
+  inputDriftPsi: {
+    type: 'gauge',
+    name: 'action_energy_input_drift_psi',
+    unit: 'count',
+    labels: ['model', 'input'],
+    help: "Population stability index of those inputs against the calibration's rows; absent before 200 samples, and without a calibration that has them. Above 0.25 the model sees what it was not calibrated on, whatever its energies say: find what changed, or calibrate again",
+    panel: { row: 'drift', title: 'Drift of inputs (PSI)', show: 'value', by: ['input'] },
+    read: ({ inputs }: ModelSample) =>
+      inputs.flatMap(({ input, psi }) => (psi === undefined ? [] : [[{ input }, psi] as const])),
+  },
 } as const satisfies Catalogue;

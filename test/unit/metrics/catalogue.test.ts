@@ -12,7 +12,7 @@ const ROWS = Object.values(DASHBOARDS).flatMap(({ rows }) => Object.keys(rows));
 const LABELS = [
   'model grpc_type grpc_service grpc_method grpc_code stage reason kind outcome candidate source',
   'digest architecture provider state version verdict rule result counted cause',
-  'part client node onnxruntime',
+  'part client node onnxruntime input of',
 ].flatMap((line) => line.split(' '));
 
 test('names are unique and end as their type and unit say', () => {

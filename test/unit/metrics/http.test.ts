@@ -15,6 +15,7 @@ test('metrics and probes over HTTP', async () => {
         capacity: { queueItems: 10, queueBytes: 100, contextBytes: 1000 },
         calibrationAgeSeconds: 60,
         quality: [],
+        inputs: [],
         calibration: { state: 'NONE', version: '', verdict: '' },
         cache: { entries: 2, bytes: 100, hits: 5, misses: 1, evictions: { lru: 4, expired: 0, dropped: 0 } },
       },
