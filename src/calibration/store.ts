@@ -2,7 +2,7 @@
  * Keeping a calibration in its bundle. Written to a file beside it, flushed and renamed: whoever reads, and whatever kills
  * the writer, finds the old calibration or the new one, whole. What a killed writer left behind the next one removes.
  */
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { access, constants, open, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault, invalid, toFault } from '../errors.js';
 import { readWholeFile } from '../weights/file.js';
@@ -26,6 +26,13 @@ export async function saveCalibration(bundleDirectory: string, calibration: Cali
   return writeWhole(path.join(bundleDirectory, CALIBRATION_FILE), `${JSON.stringify(calibration)}\n`);
 }
 
+/** Before work that takes minutes: the folder that `file` goes to is there and writable. Errors: `precondition`. */
+export async function checkWritable(file: string): Promise<void> {
+  await access(path.dirname(file), constants.W_OK).catch((cause: unknown) => {
+    throw notWritable(file, cause);
+  });
+}
+
 /** Writes a file whole or not at all, and removes what killed writers of it left. Returns its path. */
 export async function writeWhole(file: string, text: string): Promise<string> {
   const directory = path.dirname(file);
@@ -44,14 +51,18 @@ export async function writeWhole(file: string, text: string): Promise<string> {
     await syncDirectory(directory);
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw new Fault('precondition', 'cannot be written', {
-      field: file,
-      found: (cause as Error).message,
-      mend: 'Check that the directory exists and is writable.',
-      cause,
-    });
+    throw notWritable(file, cause);
   }
   return file;
+}
+
+function notWritable(file: string, cause: unknown): Fault {
+  return new Fault('precondition', 'cannot be written', {
+    field: file,
+    found: (cause as Error).message,
+    mend: 'Check that the directory exists and is writable.',
+    cause,
+  });
 }
 
 /** The rename itself must survive a power failure too. */

@@ -9,7 +9,7 @@ import { examine } from '../calibration/doctor/examine.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import type { ModelCard } from '../model/card.js';
-import { saveCalibration, writeWhole } from '../calibration/store.js';
+import { checkWritable, saveCalibration, writeWhole } from '../calibration/store.js';
 import { figure } from '../calibration/report/figure.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passOptions, withOpened, withProgress } from './calibration-flags.js';
@@ -38,6 +38,7 @@ export function calibrateCommand(): Command {
     .option('--no-int8', 'do not measure what --precision int8 would cost')
     .option('--html <file>', 'where to write the page (default: calibration.html beside calibration.json)');
   return reportFlags(command).action(async (directory: string, files: string[], flags: CalibrateFlags) => {
+    for (const file of [flags.out, flags.html]) if (file !== undefined) await checkWritable(file);
     await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
       const { card, weights, digest } = bundle;
       const quiet = flags.json === true;
@@ -47,14 +48,17 @@ export function calibrateCommand(): Command {
           ? await startEngine(bundle, { provider, precision: 'int8', threads: flags.threads })
           : undefined;
       const options = { ...passOptions(flags), engine, card, weightsDigest: digest, data: data! };
-      const calibration = await withProgress(
+      const { calibration, findings } = await withProgress(
         data!.rows,
         quiet,
-        (onRows) => calibrate({ ...options, onRows, ...(int8 && { int8 }) }),
+        async (onRows) => {
+          const fitted = await calibrate({ ...options, onRows, ...(int8 && { int8 }) });
+          const { tau } = fitted.scores.readout.temperature;
+          const examined = await examine({ engine, card, weights, data: data!, seed: flags.seed, tau });
+          return { calibration: fitted, findings: examined };
+        },
         `${flags.out ?? directory} is as it was`,
       ).finally(() => int8?.close());
-      const { tau } = calibration.scores.readout.temperature;
-      const findings = await examine({ engine, card, weights, data: data!, seed: flags.seed, tau });
       const named = { ...calibration, model: card.name, weightsDigest: digest, findings };
       const page = renderPage(named);
       const file =

@@ -56,17 +56,24 @@ export interface Opened {
   readonly data: CalibrationData | undefined;
 }
 
-/** Opens bundle, data (none for no files) and engine, in this order; closes what was opened, also when `use` fails. */
+/**
+ * Opens bundle, data (none for no files) and engine, in this order; closes what was opened, also when `use` fails. Ctrl-C while
+ * they open says that nothing was written.
+ */
 export async function withOpened<T>(
   directory: string,
   files: readonly string[],
   flags: EngineFlags,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  const bundle = await loadBundle(directory);
-  const data = files.length > 0 ? await openCalibrationData(files, bundle.card) : undefined;
+  const kept = 'nothing was written';
+  const { bundle, data } = await interruptible(kept, async () => {
+    const loaded = await loadBundle(directory);
+    const opened = files.length > 0 ? await openCalibrationData(files, loaded.card) : undefined;
+    return { bundle: loaded, data: opened };
+  });
   try {
-    const engine = await startEngineFor(bundle, flags);
+    const engine = await interruptible(kept, () => startEngineFor(bundle, flags));
     try {
       return await use({ bundle, engine, data });
     } finally {

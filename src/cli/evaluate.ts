@@ -9,7 +9,7 @@ import {
 import { environmentOf } from '../calibration/environment.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import type { NamedReport } from '../calibration/report/reported.js';
-import { loadCalibration, writeWhole } from '../calibration/store.js';
+import { checkWritable, loadCalibration, writeWhole } from '../calibration/store.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passOptions, withOpened, withProgress } from './calibration-flags.js';
 import { evaluateAgainst } from './evaluate-against.js';
@@ -48,6 +48,7 @@ export function evaluateCommand(): Command {
     )
     .addHelpText('after', EXAMPLES);
   return reportFlags(command).action(async (directory: string, files: string[], flags: EvaluateFlags) => {
+    if (flags.html !== undefined) await checkWritable(flags.html);
     if (flags.against !== undefined) return evaluateAgainst(directory, flags.against, files, flags);
     await withOpened(directory, files, flags, async ({ bundle, engine, data }) => {
       const { card, digest } = bundle;

@@ -1,4 +1,4 @@
-/** Ctrl-C in long work: what was kept is said, and nothing half-made is left. */
+/** Long work: Ctrl-C in it, and what is found before it begins. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,4 +28,24 @@ test('an interrupted import says that nothing was written, and ends with 130', (
     assert.equal(code, 130, stderr);
     assert.match(stderr, /^trying as declared\n[^]*interrupted: nothing was written to .*m\n$/);
     assert.deepEqual(await readdir(directory), []);
+  }));
+
+test('a folder that is missing is found before the data are read', () =>
+  withDirectory(async (directory) => {
+    const file = path.join(directory, 'missing', 'calibration.json');
+    for (const [command, flag] of [
+      ['calibrate', '-o'],
+      ['calibrate', '--html'],
+      ['evaluate', '--html'],
+    ] as const) {
+      const args = [command, 'models/tiny-reach', 'no-such-data.safetensors', flag, file];
+      const child = spawn(process.execPath, [path.join(ROOT, 'dist/src/cli/main.js'), ...args], {
+        cwd: ROOT,
+      });
+      let stderr = '';
+      child.stderr.on('data', (part: Buffer) => (stderr += part.toString()));
+      const [code] = (await once(child, 'close')) as [number | null];
+      assert.equal(code, 3, stderr);
+      assert.match(stderr, /calibration\.json: cannot be written\n {2}found: {2}ENOENT/);
+    }
   }));
