@@ -33,7 +33,7 @@ interface Sizes {
 const FULL: Sizes = {
   training: { rows: 3000, candidates: 16, updates: 800, rankUpdates: 600 },
   blind: { rows: 1000, candidates: 8, updates: 200, rankUpdates: 100 },
-  calibrationRows: 512,
+  calibrationRows: 768,
   episodes: 250,
 };
 const QUICK: Sizes = {

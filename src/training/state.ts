@@ -9,6 +9,7 @@ import { Fault, invalid } from '../errors.js';
 import { toFloat32, float32Tensor, type Tensor } from '../tensor/tensor.js';
 import { readSafetensors, writeSafetensors } from '../weights/safetensors.js';
 import type { AdamWState, ParameterValues } from './adamw.js';
+import type { Best } from './validation.js';
 
 export const STATE_FILE = 'state.safetensors';
 
@@ -20,7 +21,7 @@ export interface Progress {
   /** Batches of this epoch that were taken. */
   batch: number;
   /** Lower is better; absent before the first validation. */
-  best?: { readonly value: number; readonly update: number };
+  best?: Best;
   /** Validations since. */
   worse: number;
 }

@@ -15,7 +15,7 @@ import { Learner, parametersOf, shapesOf, type StepReport } from './learner.js';
 import type { Recipe } from './recipe.js';
 import { fingerprint, loadState, saveState, type RunState } from './state.js';
 import { checkLossData, lossTerms } from './trained-losses.js';
-import { Validator, valueOfModel, type Validation } from './validation.js';
+import { betterThan, Validator, type Best, type Validation } from './validation.js';
 
 export interface TrainOptions {
   readonly runtime: Runtime;
@@ -53,7 +53,7 @@ export interface Trained {
   /** Of the best validation; the last ones where there was none. */
   readonly parameters: ParameterValues;
   readonly updates: number;
-  readonly best?: { readonly value: number; readonly update: number };
+  readonly best?: Best;
   readonly rows: { readonly training: number; readonly validation: number };
   /** Contexts whose candidates differ in what they cost, among all that have candidates with costs. */
   readonly decisive?: { readonly contexts: number; readonly of: number };
@@ -191,14 +191,13 @@ class TrainingRun {
     if (this.validator === undefined) return;
     const { progress, parameters, best, optimiser } = this.state;
     const figures = await this.validator.run();
-    const value = valueOfModel(figures);
-    const better = progress.best === undefined || value < progress.best.value;
-    if (better) {
-      progress.best = { value, update: optimiser.updates };
+    const better = betterThan(progress.best, figures, optimiser.updates);
+    if (better !== undefined) {
+      progress.best = better;
       progress.worse = 0;
       for (const [name, values] of best) values.set(parameters.get(name)!);
     } else progress.worse++;
-    this.options.onValidation?.({ ...figures, update: optimiser.updates, best: better });
+    this.options.onValidation?.({ ...figures, update: optimiser.updates, best: better !== undefined });
   }
 
   private save(): Promise<void> {

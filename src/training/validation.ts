@@ -26,9 +26,29 @@ export interface Validation {
   readonly rankCorrelation?: number;
 }
 
-/** What early stopping and the best weights go by. */
-export function valueOfModel({ regret, infonce }: Validation): number {
-  return regret ?? infonce;
+/** The validation whose weights are kept. */
+export interface Best {
+  /** Regret, else InfoNCE. */
+  readonly value: number;
+  readonly update: number;
+  readonly rankCorrelation?: number;
+}
+
+/**
+ * `figures` as the best so far when they are better than `best`: a lower regret, else a lower InfoNCE. Regret over some hundred
+ * contexts takes few values; of equal ones the higher rank correlation is better.
+ */
+export function betterThan(
+  best: Best | undefined,
+  { regret, infonce, rankCorrelation }: Validation,
+  update: number,
+): Best | undefined {
+  const value = regret ?? infonce;
+  const better =
+    best === undefined ||
+    value < best.value ||
+    (value === best.value && (rankCorrelation ?? 0) > (best.rankCorrelation ?? 0));
+  return better ? { value, update, ...(rankCorrelation !== undefined && { rankCorrelation }) } : undefined;
 }
 
 export class Validator {
