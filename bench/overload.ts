@@ -17,7 +17,7 @@ import { Fault, invalid, type FaultKind } from '../src/errors.js';
 import { saveBundle } from '../src/model/bundle.js';
 import { contract } from '../src/wire/contract.js';
 import { bundledRequests, MODELS } from '../test/support/load.js';
-import { startServerProcess } from '../test/support/server-process.js';
+import { readMetrics, startServerProcess, type ServerProcess } from '../test/support/server-process.js';
 import { runClosedLoop } from '../src/client/closed-loop.js';
 import { benchModel, REFERENCE_SIZE } from './random-model.js';
 import { saveResult } from './results.js';
@@ -57,6 +57,8 @@ interface Row {
   readonly goodput: number;
   readonly refused: number;
   readonly late: number;
+  /** Share of the time in which the engine ran a batch. */
+  readonly busy: number;
   readonly p50Ms: number;
 }
 
@@ -115,6 +117,15 @@ async function withSender(
   }
 }
 
+/** Engine time so far, seconds. */
+async function busySeconds(server: ServerProcess): Promise<number> {
+  let seconds = 0;
+  for (const [name, value] of await readMetrics(server)) {
+    if (name.startsWith('action_energy_engine_busy_seconds_total')) seconds += value;
+  }
+  return seconds;
+}
+
 async function measure(
   load: string,
   models: string,
@@ -136,6 +147,7 @@ async function measure(
       );
       for (const timeoutMs of [deadlineMs, undefined]) {
         for (const factor of FACTORS) {
+          const busyBefore = await busySeconds(server);
           const { latenciesMs, errors, elapsedMs, due } = await runOpenLoop({
             rate: factor * perSecond,
             durationMs: 1000 * SECONDS,
@@ -146,6 +158,7 @@ async function measure(
             `  ${factor} x, ${timeoutMs?.toFixed(0) ?? 'no'} ms: ${JSON.stringify(errors)} of ${due}\n`,
           );
           const seconds = Math.max(SECONDS, elapsedMs / 1000);
+          const busy = ((await busySeconds(server)) - busyBefore) / seconds;
           const inTime = latenciesMs.filter((ms) => ms <= (timeoutMs ?? Infinity)).length;
           rows.push({
             load,
@@ -154,6 +167,7 @@ async function measure(
             goodput: inTime / seconds / perSecond,
             refused: (errors.exhausted ?? 0) / due,
             late: (due - inTime - (errors.exhausted ?? 0)) / due,
+            busy,
             p50Ms: latenciesMs.length === 0 ? NaN : median(latenciesMs),
           });
         }
@@ -168,14 +182,15 @@ async function measure(
 
 function tableOf(rows: readonly Row[]): string {
   return markdownTable(
-    ['load', 'deadline', 'offered', 'answered in time', 'refused', 'late or failed', 'p50', ''],
-    rows.map(({ load, deadlineMs, factor, goodput, refused, late, p50Ms }) => [
+    ['load', 'deadline', 'offered', 'answered in time', 'refused', 'late or failed', 'engine busy', 'p50', ''],
+    rows.map(({ load, deadlineMs, factor, goodput, refused, late, busy, p50Ms }) => [
       load,
       deadlineMs === undefined ? 'none' : `${deadlineMs.toFixed(0)} ms`,
       `${factor} x capacity`,
       `${goodput.toFixed(2)} of capacity`,
       `${(100 * refused).toFixed(0)} %`,
       `${(100 * late).toFixed(0)} %`,
+      `${(100 * busy).toFixed(0)} %`,
       `${p50Ms.toFixed(0)} ms`,
       factor < 1 ? '' : goodput >= REACH ? 'met' : `missed ${REACH}`,
     ]),
