@@ -55,7 +55,8 @@ export interface Paced {
  *
  * A request is pledged from its headers until it reaches its queue, where the scheduler's own estimate takes over. Estimates
  * leave out what nobody measures (decoding, the event loop's lag, a busy machine), so they are stretched by the ratio of
- * what answers took to what was expected, plus its mean deviation: near a deadline half of the answers would be late otherwise.
+ * what answers took to what was expected, plus twice its mean deviation: near a deadline half of the answers would be late
+ * otherwise, and with one deviation a quarter (`npm run bench:overload`), each with engine time that was for nothing.
  */
 export class ExpectedWait {
   /** When each was pledged, oldest first. */
@@ -107,7 +108,7 @@ export class ExpectedWait {
   }
 
   get #stretch(): number {
-    return Math.min(MOST_STRETCH, Math.max(1, this.#taken.msPerUnit + this.#deviation.msPerUnit));
+    return Math.min(MOST_STRETCH, Math.max(1, this.#taken.msPerUnit + 2 * this.#deviation.msPerUnit));
   }
 
   #record(tookMs: number, estimateMs: number): void {
