@@ -1,6 +1,7 @@
 /** The weighted mean of chunks, kept to what a robot can do and to one mode of its policy. */
 import type { ActionBatch } from '../model/actions.js';
-import { chunkOf, medoid, type ActionTraits, type Distances, type Metric } from './candidates.js';
+import { chunkOf, type ActionTraits, type Metric } from './candidates.js';
+import { medoid, type Distances } from './distances.js';
 import type { Modes } from './modes.js';
 
 /** Everything that is known of the samples without a model. */
@@ -70,31 +71,44 @@ function heaviestMode({ modes, baseline }: Samples, weights: Float64Array): numb
   return sums[own]! >= least ? own : sums.findIndex((sum) => sum >= least);
 }
 
-function meanOf(
-  { batch, traits, baseline }: Samples,
-  members: Int32Array,
-  shares: Float64Array,
-): Float32Array {
+function meanOf(samples: Samples, members: Int32Array, shares: Float64Array): Float32Array {
+  const { batch, traits, baseline } = samples;
   const { twoValued, dims } = traits;
   const length = batch.steps * dims;
   const out = new Float32Array(length);
-  for (let k = 0; k < length; k++) {
-    const valueOf = (i: number): number => batch.values[i * length + k]!;
-    const voters =
-      twoValued !== undefined && twoValued.dim === k % dims
-        ? winningSide(members, shares, (i) => valueOf(i) > twoValued.middle, baseline)
-        : members;
-    let [sum, weight, low, high] = [0, 0, Infinity, -Infinity];
-    for (const i of voters) {
-      const value = valueOf(i);
+  mix(batch, members, shares, 0, 1, out);
+  if (twoValued === undefined) return out;
+  for (let k = twoValued.dim; k < length; k += dims) {
+    const isAbove = (i: number): boolean => batch.values[i * length + k]! > twoValued.middle;
+    mix(batch, winningSide(members, shares, isAbove, baseline), shares, k, length, out);
+  }
+  return out;
+}
+
+/** Means of the places `first`, `first` + `stride`, ... of a chunk, into `out` [H, A]; between the values that they are of. */
+function mix(
+  { values }: ActionBatch,
+  members: Int32Array,
+  shares: Float64Array,
+  first: number,
+  stride: number,
+  out: Float32Array,
+): void {
+  const length = out.length;
+  let weight = 0;
+  for (const i of members) weight += shares[i]!;
+  for (let k = first; k < length; k += stride) {
+    let sum = 0;
+    let low = Infinity;
+    let high = -Infinity;
+    for (const i of members) {
+      const value = values[i * length + k]!;
       sum += shares[i]! * value;
-      weight += shares[i]!;
-      low = Math.min(low, value);
-      high = Math.max(high, value);
+      if (value < low) low = value;
+      if (value > high) high = value;
     }
     out[k] = Math.min(high, Math.max(low, sum / weight));
   }
-  return out;
 }
 
 /** The members on the side with the larger weight; of equals the baseline's side. */
@@ -113,13 +127,16 @@ function winningSide(
 /** In the distance that makes the modes. */
 function nearestTo(
   chunk: Float32Array,
-  { batch, metric }: Samples,
+  { metric, distances: { points } }: Samples,
   members: Int32Array,
 ): { nearest: number; distance: number } {
+  const middle = metric.coordinates(chunk, 'continuous');
   let [nearest, least] = [members[0]!, Infinity];
   for (const i of members) {
-    const square = metric.continuous(chunk, chunkOf(batch, i));
+    let square = 0;
+    for (let k = 0, at = i * middle.length; k < middle.length; k++)
+      square += (middle[k]! - points[at + k]!) ** 2;
     if (square < least) [nearest, least] = [i, square];
   }
-  return { nearest, distance: Math.sqrt(least) };
+  return { nearest, distance: Math.sqrt(least / chunk.length) };
 }

@@ -26,7 +26,7 @@ export function chunkOf({ values, candidates }: ActionBatch, index: number): Flo
   return values.subarray(index * length, (index + 1) * length);
 }
 
-/** Root mean square over steps and dims; the two-valued dim can be left out. */
+/** Root mean square over steps and dims, each in its unit; the two-valued dim can be left out. */
 export class Metric {
   readonly #dims: number;
   readonly #twoValued: number | undefined;
@@ -54,84 +54,19 @@ export class Metric {
     return this.#weights.map((weight) => (weight === 0 ? 0 : 1 / weight));
   }
 
-  /** Mean square over `a` and `b`, [H, A] each, of all dims but the two-valued. */
-  continuous(a: Float32Array, b: Float32Array): number {
+  /**
+   * Of values [..., A] those of the two-valued dim, or of all others, in units of distance: the mean square over steps and dims
+   * is a sum of squares of differences by H A.
+   */
+  coordinates(values: Float32Array, part: 'continuous' | 'two_valued'): Float64Array {
     const dims = this.#dims;
-    let sum = 0;
-    for (let k = 0, dim = 0; k < a.length; k++) {
-      if (dim !== this.#twoValued) {
-        const difference = (a[k]! - b[k]!) * this.#weights[dim]!;
-        sum += difference * difference;
-      }
-      if (++dim === dims) dim = 0;
+    const wanted = [...this.#weights.keys()].filter(
+      (dim) => (dim === this.#twoValued) === (part === 'two_valued'),
+    );
+    const out = new Float64Array((values.length / dims) * wanted.length);
+    for (let row = 0, at = 0; row < values.length; row += dims) {
+      for (const dim of wanted) out[at++] = values[row + dim]! * this.#weights[dim]!;
     }
-    return sum / a.length;
+    return out;
   }
-
-  /** The same of the two-valued dim alone. */
-  twoValued(a: Float32Array, b: Float32Array): number {
-    const dim = this.#twoValued;
-    if (dim === undefined) return 0;
-    let sum = 0;
-    for (let k = dim; k < a.length; k += this.#dims) sum += (a[k]! - b[k]!) ** 2;
-    return (sum * this.#weights[dim]! ** 2) / a.length;
-  }
-}
-
-export interface Distances {
-  /** [R] candidates that all N are compared with, ascending: all of them where that is affordable. */
-  readonly references: Int32Array;
-  /** [N, R] row-major. */
-  readonly all: Float64Array;
-  /** [N, R]: without the two-valued dim, whose value is voted on and makes no modes. */
-  readonly continuous: Float64Array;
-}
-
-/**
- * Multiply-adds that distances may cost, some 2 ms while the engine runs. Beyond it candidates are compared with evenly spaced
- * ones only: samples of one policy are exchangeable, so a fixed part of them is a random one.
- */
-const AFFORDABLE = 2_000_000;
-const FEWEST_REFERENCES = 16;
-
-export function distancesBetween(batch: ActionBatch, metric: Metric): Distances {
-  const { values, candidates } = batch;
-  const most = Math.max(FEWEST_REFERENCES, Math.floor((2 * AFFORDABLE) / values.length));
-  const width = Math.min(candidates, most);
-  const references = Int32Array.from({ length: width }, (_, r) => Math.floor((r * candidates) / width));
-  const chunks = Array.from({ length: candidates }, (_, i) => chunkOf(batch, i));
-  const all = new Float64Array(candidates * width);
-  const continuous = new Float64Array(candidates * width);
-  const complete = width === candidates;
-  for (let i = 0; i < candidates; i++) {
-    for (let r = complete ? i + 1 : 0; r < width; r++) {
-      const [a, b] = [chunks[i]!, chunks[references[r]!]!];
-      const square = metric.continuous(a, b);
-      const at = i * width + r;
-      continuous[at] = Math.sqrt(square);
-      all[at] = Math.sqrt(square + metric.twoValued(a, b));
-      if (!complete) continue;
-      continuous[r * width + i] = continuous[at]!;
-      all[r * width + i] = all[at]!;
-    }
-  }
-  return { references, all, continuous };
-}
-
-/**
- * The candidate among `members` with the least sum of distances to the others (to those that are references, where not all
- * are). Of equals `preferred`, else the first.
- */
-export function medoid({ references, all }: Distances, members: Int32Array, preferred: number): number {
-  const width = references.length;
-  const inside = new Set(members);
-  const others = [...references.keys()].filter((r) => inside.has(references[r]!));
-  const columns = others.length === 0 ? [...references.keys()] : others;
-  let [best, least] = [members[0]!, Infinity];
-  for (const i of members) {
-    let sum = 0;
-    for (const r of columns) sum += all[i * width + r]!;
-    if (sum < least || (sum === least && i === preferred)) [best, least] = [i, sum];
-  }
-  return best;
 }

@@ -6,7 +6,8 @@ import { Fault, invalid } from '../errors.js';
 import type { ActionBatch } from '../model/actions.js';
 import { rank } from '../model/energy.js';
 import { average, oneHot, type Samples } from './average.js';
-import { chunkOf, distancesBetween, medoid, Metric, type ActionTraits } from './candidates.js';
+import { chunkOf, Metric, type ActionTraits } from './candidates.js';
+import { distancesBetween, medoid } from './distances.js';
 import { findModes } from './modes.js';
 
 /** Rules that read energies stand behind the gate. */
