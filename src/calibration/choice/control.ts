@@ -13,7 +13,7 @@ import {
   real,
   share,
 } from '../metrics/intervals.js';
-import { rankCorrelation } from '../metrics/ranks.js';
+import { rankCorrelation } from '../metrics/order.js';
 import { meanOf, weightedColumnMeans, weightedMean } from '../metrics/weighted.js';
 import { reportFigure, type ReportFigure } from '../report/figure.js';
 import { levelsOf, pickCosts, scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';

@@ -4,7 +4,7 @@
  * For a new expert chunk, exchangeable with those n, P(p <= a) <= a for every a. Small p: fewer than that share of experts
  * had an energy this high.
  */
-import { quantile } from '../metrics/quantile.js';
+import { quantile } from '../metrics/order.js';
 
 /** Order statistics of expert energies. */
 export interface ExpertSample {

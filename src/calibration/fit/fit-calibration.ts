@@ -2,7 +2,7 @@
 import type { Score } from '../../model/energy.js';
 import { expertsByStep, expertSample } from './experts.js';
 import { intervals, positive, real } from '../metrics/intervals.js';
-import { quantile } from '../metrics/quantile.js';
+import { quantile } from '../metrics/order.js';
 import { driftReference } from '../metrics/drift.js';
 import { ownScores, swapScores } from '../metrics/groups.js';
 import { infonceRows } from '../metrics/infonce.js';

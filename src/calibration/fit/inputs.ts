@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { ModelCard } from '../../model/card.js';
 import { BYTES_PER_ELEMENT, toFloat32 } from '../../tensor/tensor.js';
 import { engineContext, type CalibrationData } from '../data/calibration-data.js';
-import { quantile } from '../metrics/quantile.js';
+import { quantile } from '../metrics/order.js';
 
 const octave = z.number();
 export const inputsSchema = z.strictObject({

@@ -2,7 +2,7 @@
  * Population stability index: sum over bins of (q - p) ln(q / p), p the reference shares and q the live ones. Usual
  * reading: below 0.1 no shift worth a look, 0.1 to 0.25 some, above 0.25 the inputs are not what was calibrated on.
  */
-import { quantile } from './quantile.js';
+import { quantile } from './order.js';
 
 /** Bins of the reference, of equal share. */
 const BINS = 10;

@@ -6,7 +6,7 @@ import { scoreContexts } from '../../offline/score-contexts.js';
 import { engineContext, type CalibrationData } from '../data/calibration-data.js';
 import { actionSpread, freeDims } from '../data/action-scale.js';
 import { noiseName, NOISE_SIGMAS } from '../data/negatives.js';
-import { quantile } from '../metrics/quantile.js';
+import { quantile } from '../metrics/order.js';
 import type { Observations } from '../observations.js';
 import type { Report } from './report-schema.js';
 import type { RowIds } from './structure.js';

@@ -17,7 +17,7 @@ import {
   share,
   squared,
 } from '../metrics/intervals.js';
-import { monotonicityViolations, noiseCorrelations } from '../metrics/noise.js';
+import { monotonicityViolations, noiseCorrelations } from '../metrics/order.js';
 import { expectedCalibrationError, reliabilityBins } from '../metrics/reliability.js';
 import { meanOf, weightedColumnMeans, weightedDeviation, weightedMean } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';

@@ -8,7 +8,7 @@ import { ownScores, swapScores } from '../metrics/groups.js';
 import { winRates } from '../metrics/auroc.js';
 import { expertRanks, infonceRows, rankedWithin } from '../metrics/infonce.js';
 import { intervals, real, share, type WeightedValues } from '../metrics/intervals.js';
-import { quantile } from '../metrics/quantile.js';
+import { quantile } from '../metrics/order.js';
 import { meanOf } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
 import { reportFigure, type ReportFigure } from './figure.js';

@@ -6,7 +6,7 @@
 import type { Score } from '../../model/energy.js';
 import type { CalibrationData } from '../data/calibration-data.js';
 import { intervals, real, share, type WeightedValues } from '../metrics/intervals.js';
-import { rankCorrelation } from '../metrics/ranks.js';
+import { rankCorrelation } from '../metrics/order.js';
 import { meanOf } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
 import { reportFigure } from './figure.js';

@@ -12,7 +12,7 @@ import {
 } from '../../../src/calibration/metrics/drift.js';
 import { ownScores, swapScores, type CandidateGroups } from '../../../src/calibration/metrics/groups.js';
 import { expertRanks, infonceRows } from '../../../src/calibration/metrics/infonce.js';
-import { monotonicityViolations, noiseCorrelations } from '../../../src/calibration/metrics/noise.js';
+import { monotonicityViolations, noiseCorrelations } from '../../../src/calibration/metrics/order.js';
 import { expectedCalibrationError } from '../../../src/calibration/metrics/reliability.js';
 import { weightedDeviation, weightedMean } from '../../../src/calibration/metrics/weighted.js';
 import { fitTemperature } from '../../../src/calibration/fit/temperature.js';
