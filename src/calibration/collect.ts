@@ -10,7 +10,7 @@ import type { Engine } from '../engine/engine.js';
 import { invalid } from '../errors.js';
 import { checkActions } from '../model/actions.js';
 import { float32Tensor } from '../tensor/tensor.js';
-import { actionRange, maskedShare, tokenNorm } from './metrics/input-figures.js';
+import { actionRange, maskedShare, tokenNorm } from './fit/input-statistics.js';
 import { engineContext, type CalibrationData } from './data/calibration-data.js';
 import { scoreContexts, type OfflineContext, type OfflineItem } from '../offline/score-contexts.js';
 import { Recorder, type Observations, type RecordedBatch, type RecorderOptions } from './observations.js';

@@ -15,11 +15,10 @@ import {
   sourcesWithDigests,
   splitFacts,
 } from './calibrate.js';
-import type { Calibration } from './calibration-schema.js';
+import { type Calibration, environmentOf } from './calibration-schema.js';
 import { fitPrior } from './choice/fit-choice.js';
 import { collect, type CollectOptions } from './collect.js';
 import type { CalibrationData } from './data/calibration-data.js';
-import { environmentOf } from './environment.js';
 import { splitRows } from './data/split.js';
 import { fitCalibration } from './fit/fit-calibration.js';
 import {

@@ -6,7 +6,7 @@ import { ChoiceRecorder, type ChoiceRecorderOptions } from './choice/choice-reco
 import type { CalibrationData } from './data/calibration-data.js';
 import type { NegativePlan } from './data/negatives.js';
 import type { CandidateGroups } from './metrics/groups.js';
-import type { Input } from './metrics/input-figures.js';
+import type { Input } from './fit/input-statistics.js';
 
 /** The scores of one kind (readout energies, or logits). */
 export interface ScoreTable {

@@ -1,7 +1,7 @@
 /** `action-energy doctor MODEL [DATA...]`: probes a model for the traps that a good training loss hides. */
 import { Command } from 'commander';
 import { examine } from '../calibration/doctor/examine.js';
-import type { Finding } from '../calibration/doctor/finding.js';
+import type { Finding } from '../calibration/doctor/probe.js';
 import { loadCalibration } from '../calibration/store.js';
 import { withOpened } from './calibration-flags.js';
 import { engineFlags, type EngineFlags } from './engine-flags.js';

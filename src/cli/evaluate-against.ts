@@ -2,7 +2,7 @@
 import { compareModels, type CompareSide } from '../calibration/compare.js';
 import type { Comparison } from '../calibration/report/comparison.js';
 import { renderPage } from '../calibration/report/html/page.js';
-import { tableLines } from '../calibration/report/table.js';
+import { tableLines } from '../calibration/report/figure.js';
 import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison.js';
 import { loadCalibration, writeWhole } from '../calibration/store.js';
 import { passOptions, withOpened, withProgress, type Opened } from './calibration-flags.js';

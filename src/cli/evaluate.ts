@@ -6,7 +6,7 @@ import {
   sourcesWithDigests,
   type CalibrateOptions,
 } from '../calibration/calibrate.js';
-import { environmentOf } from '../calibration/environment.js';
+import { environmentOf } from '../calibration/calibration-schema.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import type { NamedReport } from '../calibration/report/reported.js';
 import { checkWritable, loadCalibration, writeWhole } from '../calibration/store.js';

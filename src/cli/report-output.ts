@@ -2,8 +2,8 @@
 import { Option, type Command } from 'commander';
 import type { Verdict } from '../calibration/choice/choice-schema.js';
 import { VERDICT_TEXT } from '../calibration/choice/verdict.js';
-import type { Finding } from '../calibration/doctor/finding.js';
-import { writeFigures } from '../calibration/report/export/write-figures.js';
+import type { Finding } from '../calibration/doctor/probe.js';
+import { writeFigures } from '../calibration/report/figure-files.js';
 import type { NamedReport } from '../calibration/report/reported.js';
 import { passFlags, type PassFlags } from './calibration-flags.js';
 import { EXIT_CODES } from './output.js';

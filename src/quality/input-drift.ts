@@ -1,6 +1,6 @@
 /**
  * Input drift: how a share of the live contexts and chunks lies beside the calibration's rows, in numbers that need no model
- * (`calibration/metrics/input-figures.ts`). It tells a camera that was exchanged from a model that was, and costs no engine time.
+ * (`calibration/fit/input-statistics.ts`). It tells a camera that was exchanged from a model that was, and costs no engine time.
  */
 import type { Clock } from '../batching/clock.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
@@ -10,7 +10,7 @@ import {
   maskedShare,
   tokenNorm,
   type Input,
-} from '../calibration/metrics/input-figures.js';
+} from '../calibration/fit/input-statistics.js';
 import type { EncodeItem } from '../engine/engine.js';
 import type { ModelCard } from '../model/card.js';
 import type { Random } from '../random.js';

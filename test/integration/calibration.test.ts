@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { calibrationSchema, type Calibration } from '../../src/calibration/calibration-schema.js';
-import type { Finding } from '../../src/calibration/doctor/finding.js';
+import type { Finding } from '../../src/calibration/doctor/probe.js';
 import type { Report } from '../../src/calibration/report/report-schema.js';
 import { loadCalibration } from '../../src/calibration/store.js';
 import { swapInfoNce } from '../../src/energy/losses.js';

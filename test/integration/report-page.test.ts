@@ -4,7 +4,7 @@ import { before, describe, it } from 'node:test';
 import { calibrate } from '../../src/calibration/calibrate.js';
 import { memoryColumns } from '../../src/calibration/data/columns.js';
 import { calibrationData } from '../../src/calibration/data/calibration-data.js';
-import type { Finding } from '../../src/calibration/doctor/finding.js';
+import type { Finding } from '../../src/calibration/doctor/probe.js';
 import { renderPage } from '../../src/calibration/report/html/page.js';
 import type { NamedReport } from '../../src/calibration/report/reported.js';
 import { float32Tensor } from '../../src/tensor/tensor.js';

@@ -1,8 +1,7 @@
 /** Does the model see what a chunk does: how far, which way, in what order, with which grip? */
 import type { ModelCard } from '../../model/card.js';
 import { gripperFlip } from '../data/negatives.js';
-import { ok, type Finding } from './finding.js';
-import type { ProbeInputs } from './inputs.js';
+import { ok, type Finding, type ProbeInputs } from './probe.js';
 import { columns, rmsDifference, ROUNDING, share, spreads, type ProbeScores } from './measure.js';
 
 /** Below this share of the spread between chunks a change goes unseen; above the second it is surely seen. */

@@ -3,8 +3,7 @@ import type { Engine } from '../../engine/engine.js';
 import type { ModelCard } from '../../model/card.js';
 import { visibleCount, type Ranges } from '../../model/context.js';
 import { seededRandom } from '../../random.js';
-import { ok, type Finding } from './finding.js';
-import type { ProbeInputs } from './inputs.js';
+import { ok, type Finding, type ProbeInputs } from './probe.js';
 import { rmsDifference, ROUNDING, scoreProbes, share, spreads, type ProbeContext } from './measure.js';
 
 /** Below this share of the spread between chunks a context does not change which chunk is best. */

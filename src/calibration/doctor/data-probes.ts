@@ -2,7 +2,7 @@
 import type { ModelCard } from '../../model/card.js';
 import { actionSpread, freeDims } from '../data/action-scale.js';
 import type { CalibrationData } from '../data/calibration-data.js';
-import { ok, type Finding } from './finding.js';
+import { ok, type Finding } from './probe.js';
 
 /** Rows looked at, evenly spaced. */
 const ROWS = 512;

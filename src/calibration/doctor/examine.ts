@@ -12,11 +12,9 @@ import { actionFindings, actionVariants } from './action-probes.js';
 import { contextFindings } from './context-probes.js';
 import { dataFindings, unitsWithoutData } from './data-probes.js';
 import { expertFindings } from './expert-probes.js';
-import { ok, type Finding, type Level } from './finding.js';
-import { dataInputs, randomInputs, type ProbeInputs } from './inputs.js';
-import { layerFinding } from './layer-probe.js';
+import { ok, type Finding, type Level, dataInputs, randomInputs, type ProbeInputs } from './probe.js';
+import { layerFinding, saturationWithoutData, spreadFinding } from './model-probes.js';
 import { scoreProbes } from './measure.js';
-import { saturationWithoutData, spreadFinding } from './readout-probe.js';
 
 export interface DoctorOptions {
   readonly engine: Engine;

@@ -19,7 +19,7 @@ import { intervals, real, share, type WeightedValues } from '../metrics/interval
 import { weightedMean } from '../metrics/weighted.js';
 import type { Observations } from '../observations.js';
 import { figure, isAboveZero, reportFigure, type ReportFigure } from '../report/figure.js';
-import { ok, type Finding, type Level } from './finding.js';
+import { ok, type Finding, type Level } from './probe.js';
 
 /** Rows scored, evenly spaced. */
 const ROWS = 192;

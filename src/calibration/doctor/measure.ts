@@ -4,7 +4,7 @@ import type { ModelCard } from '../../model/card.js';
 import { energiesFromRaw } from '../../model/energy.js';
 import type { Ranges } from '../../model/context.js';
 import { scoreContexts, type OfflineContext } from '../../offline/score-contexts.js';
-import type { ProbeInputs } from './inputs.js';
+import type { ProbeInputs } from './probe.js';
 
 export interface ProbeScores {
   /** [contexts, chunks] row-major: pooled raw values (no readout in between), and energies. */

@@ -1,6 +1,6 @@
 /**
- * A figure as it stands in the report: JSON has no NaN, so what is not defined (no such negatives, an empty bin) is null. And as
- * text, the same on the page and in the terminal.
+ * Figures and tables of a report as data, and as text, the same on the page and in the terminal. JSON has no NaN, so what is not
+ * defined (no such negatives, an empty bin) is null.
  */
 import { z } from 'zod';
 import type { Figure } from '../metrics/intervals.js';
@@ -41,4 +41,35 @@ export function figure({ value, low, high }: ReportFigure, digits = 3): string {
   const interval =
     low === null && high === null ? MISSING : `${number(low, digits)}, ${number(high, digits)}`;
   return `${number(value, digits)} [${interval}]`;
+}
+
+/** Text as it is, a number, or a value with its interval; null where it is not defined. */
+export type Cell = string | number | ReportFigure | null;
+
+export interface Table {
+  /** Its file name without the end. */
+  readonly name: string;
+  readonly title: string;
+  /** How to read it; empty where the columns say it. */
+  readonly note: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+}
+
+export function isFigure(cell: Cell | undefined): cell is ReportFigure {
+  return typeof cell === 'object' && cell !== null;
+}
+
+export function cellText(cell: Cell): string {
+  if (cell === null) return MISSING;
+  if (typeof cell === 'string') return cell;
+  if (isFigure(cell)) return figure(cell);
+  return Number.isInteger(cell) ? String(cell) : number(cell);
+}
+
+/** Header and rows as text, columns padded to their widest cell. */
+export function tableLines({ columns, rows }: Pick<Table, 'columns' | 'rows'>): string[] {
+  const lines = [columns, ...rows.map((row) => row.map(cellText))];
+  const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines.map((line) => `  ${line.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')}`.trimEnd());
 }

@@ -23,13 +23,12 @@ import { meanOf, weightedColumnMeans, weightedDeviation, weightedMean } from '..
 import type { Observations } from '../observations.js';
 import { finiteOrNull, reportFigure, type ReportFigure } from './figure.js';
 import { hardestReport } from './hardest.js';
-import { lossReports } from './losses.js';
+import { lossReports, negativeReports } from './wrong-chunks.js';
 import { batchMatrix, histogram, type Landscape } from './plots.js';
 import type { Report, ReportBin, TokenGroupReport } from './report-schema.js';
 import { compareScores } from './score-comparison.js';
 import { sliceReports } from './slices.js';
 import { structureReport, type RowIds } from './structure.js';
-import { negativeReports } from './wrong-chunks.js';
 
 export interface EvaluateOptions {
   readonly card: ModelCard;

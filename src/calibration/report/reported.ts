@@ -1,6 +1,6 @@
 /** What a report is made of, for the page, the terminal and files: a calibration, or new data under one. */
 import type { Calibration } from '../calibration-schema.js';
-import type { Finding } from '../doctor/finding.js';
+import type { Finding } from '../doctor/probe.js';
 import type { Comparison } from './comparison.js';
 
 export type Reported = Pick<Calibration, 'better' | 'scores' | 'report'>;

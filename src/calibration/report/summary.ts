@@ -1,11 +1,10 @@
 /** The report in the terminal: the verdict, then what the page says, without its pictures. */
 import type { Report } from './report-schema.js';
 import type { Reported } from './reported.js';
-import { tableLines, type Table } from './table.js';
+import { tableLines, type Table } from './figure.js';
 import { choiceRemarks, controlTable, correlationTable, gateTable, verdictLines } from './tables/choosing.js';
-import { negativeTable } from './tables/chunks.js';
+import { negativeTable, tokenGroupRemark, tokenGroupTable } from './tables/chunks.js';
 import { keyFigures, marginTable, pValueTable, scoreTable } from './tables/key-figures.js';
-import { tokenGroupRemark, tokenGroupTable } from './tables/token-groups.js';
 
 export function summaryText(reported: Reported): string {
   const { report, better } = reported;

@@ -9,7 +9,7 @@ import type { ReloadRequest__Output } from '../../generated/action_energy/v1/Rel
 import type { ReloadResponse } from '../../generated/action_energy/v1/ReloadResponse.js';
 import { Fault } from '../../errors.js';
 import type { CalibrationState } from '../../calibration/apply.js';
-import type { Inputs } from '../../calibration/fit/inputs.js';
+import type { Inputs } from '../../calibration/fit/input-statistics.js';
 import type { ModelRegistry } from '../../serving/model-registry.js';
 import type { ServedModel } from '../../serving/served-model.js';
 import type { ServingParts } from '../../serving/admission.js';

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { calibrationData, type CalibrationData } from '../../../src/calibration/data/calibration-data.js';
 import { examine } from '../../../src/calibration/doctor/examine.js';
-import type { Finding } from '../../../src/calibration/doctor/finding.js';
+import type { Finding } from '../../../src/calibration/doctor/probe.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { startEngine } from '../../../src/engine/start.js';
 import { cardSchema, type ModelCard } from '../../../src/model/card.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { calibrationData, type CalibrationData } from '../../../src/calibration/data/calibration-data.js';
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
-import { inputStatistics, inputsSchema } from '../../../src/calibration/fit/inputs.js';
+import { inputStatistics, inputsSchema } from '../../../src/calibration/fit/input-statistics.js';
 import { fromFloat32, makeTensor, type FloatDType } from '../../../src/tensor/tensor.js';
 import { STATE_DIM, syntheticCard, syntheticTensors, TOKENS } from './synthetic.js';
 

@@ -7,7 +7,7 @@ import { calibrationData, type CalibrationData } from '../../../src/calibration/
 import { planNegatives } from '../../../src/calibration/data/negatives.js';
 import type { Observations } from '../../../src/calibration/observations.js';
 import { hardestReport } from '../../../src/calibration/report/hardest.js';
-import { lossReports } from '../../../src/calibration/report/losses.js';
+import { lossReports } from '../../../src/calibration/report/wrong-chunks.js';
 import { sliceReports } from '../../../src/calibration/report/slices.js';
 import { structureReport } from '../../../src/calibration/report/structure.js';
 import { explicitInfoNce, swapInfoNce } from '../../../src/energy/losses.js';

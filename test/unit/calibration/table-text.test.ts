@@ -1,8 +1,8 @@
 /** Tables as files. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { csvText, latexText } from '../../../src/calibration/report/export/table-text.js';
-import { tableLines, type Table } from '../../../src/calibration/report/table.js';
+import { csvText, latexText } from '../../../src/calibration/report/figure-files.js';
+import { tableLines, type Table } from '../../../src/calibration/report/figure.js';
 
 const table: Table = {
   name: 'table',

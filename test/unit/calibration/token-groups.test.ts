@@ -6,7 +6,7 @@ import { calibrationSchema, type Calibration } from '../../../src/calibration/ca
 import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { calibrationData } from '../../../src/calibration/data/calibration-data.js';
 import { summaryText } from '../../../src/calibration/report/summary.js';
-import { tokenGroupRemark } from '../../../src/calibration/report/tables/token-groups.js';
+import { tokenGroupRemark } from '../../../src/calibration/report/tables/chunks.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { seededRandom } from '../../../src/random.js';
 import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';

@@ -5,7 +5,7 @@ import {
   inputReference,
   maskedShare,
   tokenNorm,
-} from '../../../src/calibration/metrics/input-figures.js';
+} from '../../../src/calibration/fit/input-statistics.js';
 import type { Calibration } from '../../../src/calibration/calibration-schema.js';
 import { InputDrift } from '../../../src/quality/input-drift.js';
 import { seededRandom } from '../../../src/random.js';

@@ -1,15 +1,14 @@
 /** The report as one page that needs nothing else: styles and pictures inside, no scripts, opens offline, prints. */
 import { VERDICT_TEXT } from '../../choice/verdict.js';
-import type { Finding } from '../../doctor/finding.js';
+import type { Finding } from '../../doctor/probe.js';
 import type { Comparison } from '../comparison.js';
+import { number, cellText, isFigure, type Cell, type Table } from '../figure.js';
 import type { NamedReport } from '../reported.js';
 import { choiceRemarks, fittedWarning } from '../tables/choosing.js';
+import { omittedText, structureRemarks, tokenGroupRemark } from '../tables/chunks.js';
 import { comparisonRemarks, comparisonTable, winner } from '../tables/comparison.js';
-import { omittedText, structureRemarks } from '../tables/chunks.js';
 import { reportTables } from '../tables/report-tables.js';
-import { tokenGroupRemark } from '../tables/token-groups.js';
-import { listHtml, pictureHtml, tableHtml } from './elements.js';
-import { pictures } from './pictures.js';
+import { pictures, type Picture } from './pictures.js';
 import { STYLE } from './style.js';
 import { escapeText } from './svg.js';
 
@@ -181,4 +180,38 @@ function doctorHtml(findings: readonly Finding[] | undefined): string {
       : `<table class="doctor cards"><thead><tr><th>probe</th><th>level</th><th>measured</th><th>what it means, and what to do</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
     sound.length === 0 ? '' : `<p class="quiet">Sound: ${escapeText(sound.join(', '))}.</p>`,
   );
+}
+
+/** Tables of more become a card a row where the screen is narrow. */
+const FEW_COLUMNS = 3;
+/** Tables of more have their intervals below the values. */
+const MANY_COLUMNS = 5;
+
+/** With a title of its own and its note. `most`: rows that are shown, the others counted. */
+export function tableHtml({ title, note, columns, rows }: Table, most = Infinity): string {
+  const shown = rows.slice(0, most);
+  const body = shown.map(
+    (row) =>
+      `<tr>${row.map((cell, i) => `<td data-label="${escapeText(columns[i]!)}">${cellHtml(cell)}</td>`).join('')}</tr>`,
+  );
+  const left = rows.length - shown.length;
+  return [
+    `<h3>${escapeText(title)}</h3>`,
+    note === '' ? '' : `<p class="note">${escapeText(note)}</p>`,
+    `<table${columns.length > FEW_COLUMNS ? ` class="cards${columns.length > MANY_COLUMNS ? ' stacked' : ''}"` : ''}><thead><tr>${columns.map((column) => `<th>${escapeText(column)}</th>`).join('')}</tr></thead><tbody>${body.join('')}</tbody></table>`,
+    left > 0 ? `<p class="quiet">${left} more rows: in the JSON, and in the files of --figures.</p>` : '',
+  ].join('\n');
+}
+
+function cellHtml(cell: Cell): string {
+  if (!isFigure(cell) || cell.value === null || cell.low === null) return escapeText(cellText(cell));
+  return `<span>${number(cell.value)} <span class="ci">[${number(cell.low)}, ${number(cell.high)}]</span></span>`;
+}
+
+export function pictureHtml({ svg, caption }: Picture, place: number): string {
+  return `<figure>${svg}<figcaption><b>Figure ${place}.</b> ${escapeText(caption)}</figcaption></figure>`;
+}
+
+export function listHtml(sentences: readonly string[]): string {
+  return `<ul>${sentences.map((sentence) => `<li>${escapeText(sentence)}</li>`).join('')}</ul>`;
 }

@@ -1,9 +1,8 @@
 /** Tables of choosing among the policy's samples: the control, its curve over N, rank correlation, gates; and the verdict. */
 import type { ChoiceReport } from '../../choice/choice-schema.js';
 import { VERDICT_TEXT } from '../../choice/verdict.js';
-import { figure, isAboveZero, type ReportFigure } from '../figure.js';
+import { figure, isAboveZero, type ReportFigure, type Table } from '../figure.js';
 import type { Report } from '../report-schema.js';
-import type { Table } from '../table.js';
 
 /** Verdict, a word on rows that were fitted on, then the reasons. */
 export function verdictLines({ verdict: { verdict, reasons }, ...report }: Report): string[] {

@@ -1,8 +1,7 @@
 /** Two checkpoints side by side, as a table and in sentences. */
 import { VERDICT_TEXT } from '../../choice/verdict.js';
 import type { ComparedFigure, ComparedModel, Comparison } from '../comparison.js';
-import { figure, isAboveZero } from '../figure.js';
-import type { Table } from '../table.js';
+import { figure, isAboveZero, type Table } from '../figure.js';
 
 export function comparisonTable({ figures, rows, clusters }: Comparison): Table {
   return {

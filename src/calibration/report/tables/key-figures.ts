@@ -1,9 +1,8 @@
 /** Tables of the calibration itself: key figures, readout against logit, p-values of experts, margins, int8. */
 import { VERDICT_TEXT } from '../../choice/verdict.js';
-import { figure, number } from '../figure.js';
+import { figure, number, type Table } from '../figure.js';
 import type { Int8Report, Report } from '../report-schema.js';
 import type { Reported } from '../reported.js';
-import type { Table } from '../table.js';
 
 const STATUS = {
   fitted: 'the minimum of the InfoNCE loss',

@@ -1,6 +1,6 @@
 /** Tables of parts of the rows, and of single ones: by task, by time of the episode, the hardest, the worst picks. */
 import type { Report, Slice } from '../report-schema.js';
-import type { Table } from '../table.js';
+import type { Table } from '../figure.js';
 
 const SLICE_NOTE =
   "Loss and top-1 of the expert's chunk in its batch; saved: by the pick among all candidates; harm: of the gate, executed and worse.";

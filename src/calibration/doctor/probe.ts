@@ -1,10 +1,10 @@
-/** What the probes feed a model: a few contexts and chunks, from data where given, otherwise seeded random ones. */
+/** What a probe feeds a model, a few contexts and chunks, from data where given, otherwise seeded random ones; and what it found. */
 import type { ModelCard } from '../../model/card.js';
 import { visibleRanges, type Ranges } from '../../model/context.js';
-import { toFloat32 } from '../../tensor/tensor.js';
-import type { CalibrationData } from '../data/calibration-data.js';
 import { seededRandom, type Random } from '../../random.js';
+import { toFloat32 } from '../../tensor/tensor.js';
 import { actionSpread, freeDims } from '../data/action-scale.js';
+import type { CalibrationData } from '../data/calibration-data.js';
 
 export interface ProbeInputs {
   /** Token states [S, D] in float32 and what is visible of them; at least two visible tokens for cross_attention. */
@@ -87,4 +87,29 @@ export async function dataInputs(data: CalibrationData, card: ModelCard, seed: n
   }
   const free = freeDims(card, await actionSpread(data));
   return { contexts, chunks, count: CHUNKS, steps, dims, free, source: 'data' };
+}
+
+export type Level =
+  /** Measured and sound. */
+  | 'ok'
+  /** True of the model, and worth knowing, but not a fault: a trait of its architecture, or a probe that could not be made. */
+  | 'note'
+  /** Likely to cost quality; look before use. */
+  | 'warning'
+  /** Do not let this choose actions. */
+  | 'failure';
+
+export interface Finding {
+  readonly probe: string;
+  readonly level: Level;
+  /** What was measured, with numbers. */
+  readonly measured: string;
+  /** What it means for the robot; empty when the probe is `ok`. */
+  readonly means: string;
+  /** What to do; empty when there is nothing to do. */
+  readonly act: string;
+}
+
+export function ok(probe: string, measured: string): Finding {
+  return { probe, level: 'ok', measured, means: '', act: '' };
 }

@@ -1,10 +1,18 @@
 /**
- * What a model is shown, as three numbers that need no model: has what comes in changed since the calibration, whatever the
- * energies say? Calibration keeps how its experts' rows lay, live traffic is compared with that (`quality/input-drift.ts`).
+ * What a model is shown, in numbers that need no model, of the rows that a calibration was fitted on. Two of them, since they ask
+ * different things. Percentiles of single hidden numbers, so that clients know before they send them states of another layer, before
+ * or after a norm, scaled, or bytes under a wrong label: those are confident energies with status OK otherwise. And how three numbers
+ * of each row lay, so that the server sees whether what comes in has changed since (`quality/input-drift.ts`), whatever the energies
+ * say.
  */
+import { z } from 'zod';
 import type { EncodeItem } from '../../engine/engine.js';
+import type { ModelCard } from '../../model/card.js';
+import { visibleCount } from '../../model/context.js';
 import { BYTES_PER_ELEMENT, toFloat32 } from '../../tensor/tensor.js';
-import { binShares, driftReference, type DriftReference } from './drift.js';
+import { engineContext, type CalibrationData } from '../data/calibration-data.js';
+import { binShares, driftReference, type DriftReference } from '../metrics/drift.js';
+import { quantile } from '../metrics/order.js';
 
 /**
  * `token_norm`: mean L2 norm of visible tokens. `masked_share`: of the tokens that were sent, 0 to 1. `action_range`: largest
@@ -71,10 +79,6 @@ export function inputReference(values: Float64Array): InputReference {
   };
 }
 
-function visibleCount(visible: Context['visible']): number {
-  return visible.reduce((sum, [start, end]) => sum + end - start, 0);
-}
-
 /** Row of the i-th visible token. */
 function rowOf(visible: Context['visible'], i: number): number {
   let left = i;
@@ -83,4 +87,53 @@ function rowOf(visible: Context['visible'], i: number): number {
     left -= end - start;
   }
   return 0;
+}
+
+const octave = z.number();
+export const inputsSchema = z.strictObject({
+  /** log2|x| over the numbers of visible tokens that are not 0, at their 5th, 50th and 95th percentile. */
+  hidden_octaves: z
+    .tuple([octave, octave, octave])
+    .refine(([low, middle, high]) => low <= middle && middle <= high, 'percentiles do not ascend'),
+});
+export type Inputs = z.infer<typeof inputsSchema>;
+
+const LEVELS = [0.05, 0.5, 0.95] as const;
+/** Rows and tokens of each that are looked at: contexts are read again for it, and percentiles want no more. */
+const ROWS = 32;
+const TOKENS = 4;
+/** Numbers below which percentiles say nothing; the client wants as many. */
+const FEWEST = 256;
+
+/** Of `rows` of the data. Undefined: too few numbers. Errors: a row that does not fit the model. */
+export async function inputStatistics(
+  data: CalibrationData,
+  rows: Int32Array,
+  card: ModelCard,
+): Promise<Inputs | undefined> {
+  const octaves: number[] = [];
+  for (const row of evenly([...rows], ROWS)) {
+    const { name, item } = await engineContext(data, row, card);
+    const { dtype, bytes, visible } = item;
+    const tokens = visible.flatMap(([start, end]) =>
+      Array.from({ length: end - start }, (_, i) => start + i),
+    );
+    const rowBytes = card.state_dim * BYTES_PER_ELEMENT[dtype];
+    for (const token of evenly(tokens, TOKENS)) {
+      const own = bytes.slice(token * rowBytes, (token + 1) * rowBytes);
+      for (const value of toFloat32(name, { dtype, shape: [card.state_dim], bytes: own })) {
+        if (value !== 0 && Number.isFinite(value)) octaves.push(Math.log2(Math.abs(value)));
+      }
+    }
+  }
+  if (octaves.length < FEWEST) return undefined;
+  const sorted = Float64Array.from(octaves).sort();
+  const [low, middle, high] = LEVELS.map((level) => quantile(sorted, level));
+  return { hidden_octaves: [low!, middle!, high!] };
+}
+
+/** At most `count` of them, the first and the last among these. */
+function evenly<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]!);
 }
