@@ -13,7 +13,7 @@ import { PANELS } from '../deploy/dashboards/dashboards.js';
 import type { PanelSpec } from '../deploy/dashboards/queries.js';
 import { COLOURS, escapeText, frame, padded, px, svg } from '../src/calibration/report/html/svg.js';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { DASHBOARDS, type DashboardRows } from '../src/metrics/rows.js';
+import { DASHBOARDS, type DashboardRows } from '../src/metrics/dashboard-rows.js';
 import { everyKindOfCall } from '../test/support/every-call.js';
 import { overload, SERVE_BUNDLED } from '../test/support/load.js';
 import { startPrometheus, withoutVariables, type Line, type Prometheus } from '../test/support/prometheus.js';

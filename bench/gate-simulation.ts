@@ -4,7 +4,7 @@
  */
 import { levelsOf, pickCosts, type CandidateTable } from '../src/calibration/choice/candidate-table.js';
 import { controlReport } from '../src/calibration/choice/control.js';
-import { applyGate, baselineCosts, fitGate, type FittedGate } from '../src/calibration/choice/gate.js';
+import { applyGate, baselineCosts, fitGate, type FittedGate } from '../src/calibration/choice/fit-gate.js';
 import { judge } from '../src/calibration/choice/verdict.js';
 import type { Verdict } from '../src/calibration/choice/choice-schema.js';
 import { seededRandom, shuffle, type Random } from '../src/random.js';

@@ -22,7 +22,7 @@ import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-s
 import { CONTROL_PERIODS_SECONDS } from '../../src/metrics/buckets.js';
 import { CATALOGUE } from '../../src/metrics/catalogue/catalogue.js';
 import type { Metric } from '../../src/metrics/metric.js';
-import { DASHBOARDS, type DashboardRows } from '../../src/metrics/rows.js';
+import { DASHBOARDS, type DashboardRows } from '../../src/metrics/dashboard-rows.js';
 import { COMPOSED, panelOf, type PanelSpec } from './queries.js';
 
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };

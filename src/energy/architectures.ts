@@ -3,7 +3,7 @@ import type { ModelCard } from '../model/card.js';
 import { crossAttention } from './cross-attention.js';
 import type { EnergyFragments } from './fragments.js';
 import { globalContext } from './global-context.js';
-import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
 
 export function energyFragments<L extends Linear, N extends Norm, M extends Matrix>(
   card: ModelCard,

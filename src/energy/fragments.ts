@@ -10,7 +10,7 @@
 import type { Graph } from '../graph/graph.js';
 import type { Normalised } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
-import type { Matrix } from './parameters.js';
+import type { Matrix } from './bound-parameters.js';
 
 export interface Encoded {
   /** One [T, contextWidth] a name of `contextNames`. */

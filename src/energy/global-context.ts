@@ -10,7 +10,7 @@ import type { Value } from '../graph/value.js';
 import type { GlobalContextCard } from '../model/card.js';
 import type { EnergyFragments } from './fragments.js';
 import { linear, mlpResNet, runResNet } from './layers.js';
-import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
 
 export function globalContext<L extends Linear, N extends Norm, M extends Matrix>(
   card: GlobalContextCard,

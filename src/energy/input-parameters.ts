@@ -7,7 +7,7 @@
 import type { Graph } from '../graph/graph.js';
 import { add, matmul, mul, reshape, slice, transpose } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
-import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
 
 class InputLinear implements Linear {
   readonly inputs: number;

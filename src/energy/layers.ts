@@ -3,7 +3,7 @@ import type { Graph } from '../graph/graph.js';
 import { add, layerNorm, matmul, relu, silu, type Normalised } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
-import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
 
 export type Activation = ModelCard['activation'];
 

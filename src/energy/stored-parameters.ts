@@ -4,7 +4,7 @@ import type { Graph } from '../graph/graph.js';
 import type { Value } from '../graph/value.js';
 import { toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import { multiply, transposed } from './linear-algebra.js';
-import type { Linear, Matrix, Norm, Parameters } from './parameters.js';
+import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
 
 export class StoredLinear implements Linear {
   /**

@@ -14,7 +14,7 @@ import type { ModelCard } from '../model/card.js';
 import { energiesFromRaw } from '../model/energy.js';
 import type { Weights } from '../model/weights.js';
 import { scoreContexts } from '../offline/score-contexts.js';
-import { engineSettings, inverted, withSetting, type EngineSetting } from './settings.js';
+import { engineSettings, inverted, withSetting, type EngineSetting } from './declared-settings.js';
 
 export interface ComparedSetting {
   /** Flags that differ from what was declared; none: the declared setting. */

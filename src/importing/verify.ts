@@ -9,7 +9,7 @@ import { candidatesOf } from '../offline/score-file.js';
 import { scoreContexts } from '../offline/score-contexts.js';
 import { isFloatDType, toFloat32, formatShape, type Tensor } from '../tensor/tensor.js';
 import { readTensors } from '../weights/checkpoint.js';
-import { engineSettings, inverted, readoutSettings, withSetting } from './settings.js';
+import { engineSettings, inverted, readoutSettings, withSetting } from './declared-settings.js';
 
 export interface Verified {
   readonly energies: number;

@@ -11,7 +11,7 @@ export type Unit = 'seconds' | 'bytes' | 'ratio' | 'count' | 'energy' | 'nats' |
 export type Show = 'rate' | 'share' | 'value' | 'quantiles' | 'table';
 
 export interface Panel {
-  /** Key of a row of a dashboard (`rows.ts`). */
+  /** Key of a row of a dashboard (`dashboard-rows.ts`). */
   readonly row: string;
   readonly title: string;
   readonly show: Show;

@@ -18,7 +18,7 @@ import { meanOf, weightedColumnMeans, weightedMean } from '../metrics/weighted.j
 import { reportFigure, type ReportFigure } from '../report/figure.js';
 import { levelsOf, pickCosts, scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';
 import { CHOICE_SCORES, type ChoiceFit, type ChoiceReport } from './choice-schema.js';
-import { applyGate, baselineCosts } from './gate.js';
+import { applyGate, baselineCosts } from './fit-gate.js';
 
 export interface ControlOptions {
   readonly better: Score;

@@ -5,7 +5,7 @@ import { figure, isAboveZero } from '../report/figure.js';
 import { scoresOf, type CandidateTable, type ChoiceScore } from './candidate-table.js';
 import type { ChoiceFit, ChoiceReport, ChunkDensity, Verdict } from './choice-schema.js';
 import { fitDensity } from './density.js';
-import { fitGate } from './gate.js';
+import { fitGate } from './fit-gate.js';
 
 /** Experts' chunks that a density is fitted on, evenly spaced. */
 const DENSITY_ROWS = 1024;

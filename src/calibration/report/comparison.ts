@@ -3,7 +3,7 @@ import type { Score } from '../../model/energy.js';
 import type { Verdict } from '../choice/choice-schema.js';
 import { controlReport, rankCorrelations } from '../choice/control.js';
 import { levelsOf, pickCosts } from '../choice/candidate-table.js';
-import { applyGate, baselineCosts } from '../choice/gate.js';
+import { applyGate, baselineCosts } from '../choice/fit-gate.js';
 import { judge } from '../choice/verdict.js';
 import type { Fit } from '../fit/fit-calibration.js';
 import { winRates } from '../metrics/auroc.js';

@@ -1,6 +1,6 @@
 /** The report by task and by time of the episode: an average hides the task that the model does not know. */
 import type { Score } from '../../model/energy.js';
-import { applyGate, baselineCosts } from '../choice/gate.js';
+import { applyGate, baselineCosts } from '../choice/fit-gate.js';
 import { pickCosts, type CandidateTable } from '../choice/candidate-table.js';
 import type { ChoiceFit } from '../choice/choice-schema.js';
 import { stepBucket } from '../fit/experts.js';

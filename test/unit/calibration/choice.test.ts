@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { boundHeld, gatedCurve, plantedTable, verdictOf, VERIFIERS } from '../../../bench/gate-simulation.js';
 import { levelsOf, lowestOfSubset, pickCosts } from '../../../src/calibration/choice/candidate-table.js';
 import { controlReport, rankCorrelations } from '../../../src/calibration/choice/control.js';
-import { applyGate, fitGate } from '../../../src/calibration/choice/gate.js';
+import { applyGate, fitGate } from '../../../src/calibration/choice/fit-gate.js';
 import { judge } from '../../../src/calibration/choice/verdict.js';
 import { seededRandom } from '../../../src/random.js';
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { CATALOGUE } from '../../../src/metrics/catalogue/catalogue.js';
 import type { Metric } from '../../../src/metrics/metric.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
-import { DASHBOARDS } from '../../../src/metrics/rows.js';
+import { DASHBOARDS } from '../../../src/metrics/dashboard-rows.js';
 
 const METRICS = Object.values<Metric>(CATALOGUE);
 const ROWS = Object.values(DASHBOARDS).flatMap(({ rows }) => Object.keys(rows));
