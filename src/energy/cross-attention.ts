@@ -15,9 +15,8 @@ import { add, matmul, mul, reshape, softmax, transpose, where } from '../graph/o
 import type { Value } from '../graph/value.js';
 import type { CrossAttentionCard } from '../model/card.js';
 import type { EnergyFragments } from './fragments.js';
-import { linear, mlpResNet, runResNet } from './layers.js';
+import { linear, mlpResNet, runResNet, positionalEncoding } from './layers.js';
 import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
-import { positionalEncoding } from './positions.js';
 
 export function crossAttention<L extends Linear, N extends Norm, M extends Matrix>(
   card: CrossAttentionCard,

@@ -1,16 +1,18 @@
 /**
- * The five graphs that a model is served by, each a thin wrapper of a fragment (`fragments.ts`), and what the engine needs to
- * know of the tensors between them. Beside its result each yields one sum a row, which is finite exactly when the row is
+ * The graphs that a model is served by: five, each a thin wrapper of a fragment (`fragments.ts`), and one composed of them that is
+ * differentiated by the actions, where a request asks for it. And what the engine needs to know of the tensors between them. Beside its result each yields one sum a row, which is finite exactly when the row is
  * (or sums to more than float32 holds, which is as wrong).
  */
+import { gradientsOf } from '../graph/differentiate/gradients.js';
 import { Graph } from '../graph/graph.js';
-import { add, reshape, sum } from '../graph/ops.js';
+import { add, reshape, sum, mul } from '../graph/ops.js';
 import type { ModelCard } from '../model/card.js';
 import type { TokenDType } from '../model/context.js';
+import type { Score } from '../model/energy.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { energyFragments } from './architectures.js';
-import { actionGradientGraph, type GradientOf } from './action-gradient-graph.js';
 import { contextInputs, type EnergyFragments } from './fragments.js';
+import { highestWindow, stepEnergies } from './readout-graph.js';
 import { StoredParameters, type StoredMatrix } from './stored-parameters.js';
 import { tokenInput } from './tokens.js';
 
@@ -111,8 +113,44 @@ export class EnergyGraphs {
     return g;
   }
 
-  /** dE/dA of G chunks, see `action-gradient-graph.ts`. */
+  /** dE/dA of G chunks, see `actionGradientGraph`. */
   actionGradient(of: GradientOf): Graph {
     return actionGradientGraph(this.card, this.fragments, of);
   }
+}
+
+export interface GradientOf {
+  /** H, fixed in the graph. */
+  readonly steps: number;
+  readonly score: Score;
+  /** Window of a windowed maximum; absent: a weighted sum, whose weights are an input. */
+  readonly window?: number;
+}
+
+/**
+ * The gradient of energies by the actions, dE/dA, for one encoded context and G chunks. Each energy depends on its own chunk alone,
+ * so the gradient of their sum is the gradient of each.
+ *
+ * Inputs: `actions` [G, H, A], `positions` [H, h], one context's `<name>_heads`, and without a window `pool` [H]. Output:
+ * `slope` [G, H, A].
+ */
+export function actionGradientGraph(
+  card: ModelCard,
+  fragments: EnergyFragments,
+  { steps, score, window }: GradientOf,
+): Graph {
+  const g = new Graph('action_gradient');
+  const actions = g.input('actions', 'float32', ['G', steps, card.action_dim]);
+  const positions = g.input('positions', 'float32', [steps, card.hidden]);
+  const query = reshape(g, fragments.query(g, actions, positions), [-1, fragments.queryWidth]); // [G*H, w]
+  const { raw } = fragments.head(g, fragments.attend(g, query, contextInputs(g, fragments)));
+  const values = reshape(g, raw, [-1, steps]); // [G, H]
+  const stepValues = score === 'logit' ? values : stepEnergies(g, card, values);
+  const energies =
+    window === undefined
+      ? sum(g, mul(g, stepValues, g.input('pool', 'float32', [steps])), [1])
+      : highestWindow(g, stepValues, window);
+  const [slope] = gradientsOf(g, sum(g, energies, [0]), [actions]);
+  g.output('slope', slope!);
+  return g;
 }

@@ -22,8 +22,7 @@ import type { Value } from '../graph/value.js';
 import type { CrossAttentionCard, GlobalContextCard, ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { byHead } from './cross-attention.js';
-import { linear, mlpResNet, runResNet } from './layers.js';
-import { positionalEncoding } from './positions.js';
+import { linear, mlpResNet, runResNet, positionalEncoding } from './layers.js';
 import { pooled, stepEnergies } from './readout-graph.js';
 import { StoredParameters } from './stored-parameters.js';
 

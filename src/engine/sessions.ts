@@ -2,8 +2,7 @@
  * The graphs of one energy model (`src/energy/graphs.ts`) as programs of a runtime: the five that serve, and gradients by the
  * actions, which are made when they are first asked for.
  */
-import type { GradientOf } from '../energy/action-gradient-graph.js';
-import type { EnergyGraphs } from '../energy/graphs.js';
+import type { GradientOf, EnergyGraphs } from '../energy/graphs.js';
 import type { Graph } from '../graph/graph.js';
 import { padProducts } from '../graph/pad-products.js';
 import { quantizeProducts } from '../graph/quantize.js';

@@ -3,7 +3,7 @@
  * it, counters and a stored position table. Whatever is left out is told; nothing that could change an energy is.
  */
 import { invalid } from '../errors.js';
-import { positionalEncoding } from '../energy/positions.js';
+import { positionalEncoding } from '../energy/layers.js';
 import { sniffArchitecture } from '../model/architecture.js';
 import { toFloat32, isFloatDType, formatShape, type Tensor } from '../tensor/tensor.js';
 import { stripWrapperPrefix } from '../weights/checkpoint.js';

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { multiply, transposed } from '../../../src/energy/linear-algebra.js';
-import { StoredLinear, StoredParameters } from '../../../src/energy/stored-parameters.js';
+import {
+  multiply,
+  transposed,
+  StoredLinear,
+  StoredParameters,
+} from '../../../src/energy/stored-parameters.js';
 import { randomValues } from '../../support/engine.js';
 import { assertClose } from '../../support/numbers.js';
 
