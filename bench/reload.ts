@@ -6,8 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { summarize } from '../src/client/latency.js';
-import { runOpenLoop } from '../src/client/open-loop.js';
+import { summarize, runOpenLoop } from '../src/client/load.js';
 import { bundledRequests, capacity, SERVE_BUNDLED } from '../test/support/load.js';
 import { residentBytes, startServerProcess } from '../test/support/server-process.js';
 import { markdownTable } from './table.js';

@@ -21,10 +21,9 @@ import { toFault, type Fault } from '../errors.js';
 import { assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';
 import type { Clock } from './clock.js';
 import { Job } from './job.js';
-import type { RejectReason, SchedulerObserver } from './observer.js';
-import { planBatch, type BatchBounds } from './plan.js';
-import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
 import {
+  type RejectReason,
+  type SchedulerObserver,
   abortFault,
   abortReason,
   closedFault,
@@ -32,7 +31,9 @@ import {
   drainingFault,
   engineFault,
   queueFault,
-} from './refusals.js';
+} from './outcomes.js';
+import { planBatch, type BatchBounds } from './plan.js';
+import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
 import { ServiceEstimate } from './size.js';
 import type { HeldContext, Work, WorkResult } from './work.js';
 

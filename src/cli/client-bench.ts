@@ -2,8 +2,7 @@
 import process from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EnergyClient } from '../client/energy-client.js';
-import { summarize, type LatencySummary } from '../client/latency.js';
-import { runOpenLoop, type OpenLoopResult } from '../client/open-loop.js';
+import { summarize, type LatencySummary, runOpenLoop, type OpenLoopResult } from '../client/load.js';
 import { randomRequests, type RequestShape } from '../client/random-requests.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { parseNumber } from './import-flags.js';

@@ -1,7 +1,8 @@
 /**
  * The graphs that a model is served by: five, each a thin wrapper of a fragment (`fragments.ts`), and one composed of them that is
- * differentiated by the actions, where a request asks for it. And what the engine needs to know of the tensors between them. Beside its result each yields one sum a row, which is finite exactly when the row is
- * (or sums to more than float32 holds, which is as wrong).
+ * differentiated by the actions, where a request asks for it. And what the engine needs to know of the tensors between them. Beside
+ * its result each of the five yields one sum a row, which is finite exactly when the row is (or sums to more than float32 holds,
+ * which is as wrong).
  */
 import { gradientsOf } from '../graph/differentiate/gradients.js';
 import { Graph } from '../graph/graph.js';

@@ -11,7 +11,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { QueueRefusal } from '../../batching/queue.js';
-import { lateFault } from '../../batching/refusals.js';
+import { lateFault } from '../../batching/outcomes.js';
 import { systemClock } from '../../batching/clock.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';

@@ -16,7 +16,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { pino } from 'pino';
-import { queueFault } from '../../../src/batching/refusals.js';
+import { queueFault } from '../../../src/batching/outcomes.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods.js';
 import { CallsUnderWay, CallTraces } from '../../../src/grpc/transport/call-scope.js';

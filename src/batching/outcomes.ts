@@ -1,7 +1,41 @@
-/** The faults with which the scheduler ends a work that has no result. */
+/** What the scheduler tells whoever measures it, and the faults with which it ends a work that has no result. */
 import { Fault } from '../errors.js';
-import type { RejectReason } from './observer.js';
 import type { QueueRefusal } from './queue.js';
+import type { BatchSummary, Work } from './work.js';
+
+export type RejectReason =
+  | QueueRefusal
+  /** Larger than the context cache, or no room in it (encode-only work). */
+  | 'context_cache'
+  /** Expired before it was submitted or while it waited. */
+  | 'deadline'
+  /** Its deadline could not be met any more even if it were begun at once. */
+  | 'hopeless'
+  | 'cancelled'
+  | 'superseded'
+  | 'not_found'
+  | 'draining'
+  | 'engine_failed'
+  /** The engine refused this work alone. */
+  | 'engine_item';
+
+export interface BatchReport extends BatchSummary {
+  readonly background: boolean;
+  readonly encodeMs: number;
+  readonly scoreMs: number;
+  /** From hand-over to result, on the scheduler's clock. */
+  readonly wallMs: number;
+}
+
+/** Every method is optional and must not throw. */
+export interface SchedulerObserver {
+  /** A batch came back. */
+  onBatch?(report: BatchReport): void;
+  /** A work ended without a result. */
+  onReject?(reason: RejectReason, priority: Work['priority']): void;
+  /** A work goes to the engine with this much time left; Infinity without a deadline. */
+  onDequeue?(deadlineSlackMs: number): void;
+}
 
 const ELSEWHERE = { mend: 'Try another replica' };
 

@@ -1,8 +1,35 @@
 /**
- * Open-loop load: calls are due at a fixed rate, or when a schedule says, whatever became of the ones before. A call's latency counts from when
- * it was due, so a server that stalls is charged for every call that had to wait meanwhile (no coordinated omission).
+ * Load on a server and the latencies that its callers see. Closed loop: a fixed number of callers, each sending again when it has its
+ * answer. Open loop: calls are due at a fixed rate, or when a schedule says, whatever became of the ones before; a call's latency
+ * counts from when it was due, so a server that stalls is charged for every call that had to wait meanwhile (no coordinated omission).
  */
 import { toFault, type FaultKind } from '../errors.js';
+
+export interface ClosedLoopResult {
+  readonly latenciesMs: readonly number[];
+  readonly perSecond: number;
+}
+
+/** Runs `concurrency` callers for `durationMs`, and until each has its last answer. Errors: the first one of a call. */
+export async function runClosedLoop(
+  concurrency: number,
+  durationMs: number,
+  send: () => Promise<unknown>,
+): Promise<ClosedLoopResult> {
+  const latenciesMs: number[] = [];
+  const startMs = performance.now();
+  const endMs = startMs + durationMs;
+  const caller = async (): Promise<void> => {
+    for (let now = performance.now(); now < endMs;) {
+      await send();
+      const answered = performance.now();
+      latenciesMs.push(answered - now);
+      now = answered;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, caller));
+  return { latenciesMs, perSecond: (1000 * latenciesMs.length) / (performance.now() - startMs) };
+}
 
 export interface OpenLoopOptions {
   /** Calls a second. */
@@ -88,4 +115,32 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
     clearInterval(progress);
   }
   return { due: sent, latenciesMs, errors, examples, elapsedMs: performance.now() - startMs };
+}
+
+/** What is said about the latencies of many calls. Exact: every value is kept, 8 bytes a call. */
+export interface LatencySummary {
+  readonly count: number;
+  readonly meanMs: number;
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** Smallest value with at least the share `p` of all values at or below it (nearest rank); NaN of nothing. */
+export function percentile(sorted: ArrayLike<number>, p: number): number {
+  if (sorted.length === 0) return NaN;
+  return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)]!;
+}
+
+export function summarize(valuesMs: readonly number[]): LatencySummary {
+  const sorted = Float64Array.from(valuesMs).sort();
+  return {
+    count: sorted.length,
+    meanMs: sorted.reduce((sum, value) => sum + value, 0) / sorted.length,
+    p50Ms: percentile(sorted, 0.5),
+    p90Ms: percentile(sorted, 0.9),
+    p99Ms: percentile(sorted, 0.99),
+    maxMs: percentile(sorted, 1),
+  };
 }
