@@ -31,7 +31,7 @@ import {
   drainingFault,
   engineFault,
   queueFault,
-} from './outcomes.js';
+} from './reports.js';
 import { planBatch, type BatchBounds } from './plan.js';
 import { FairDeadlineQueue, type QueueBounds, type QueueRefusal } from './queue.js';
 import { ServiceEstimate } from './size.js';

@@ -5,7 +5,7 @@
 import { tmpdir } from 'node:os';
 import type { Logger } from 'pino';
 import { systemClock } from '../batching/clock.js';
-import { abortFault } from '../batching/outcomes.js';
+import { abortFault } from '../batching/reports.js';
 import type { Report } from '../calibration/report/report-schema.js';
 import { saveCalibration } from '../calibration/store.js';
 import type { Calibration } from '../calibration/calibration-schema.js';

@@ -1,7 +1,7 @@
 /** One calibration beside live scoring: its arithmetic in a thread of its own, its energies in the engine's idle time. */
 import { Worker } from 'node:worker_threads';
 import { BackgroundEngine } from '../batching/background-engine.js';
-import { abortFault } from '../batching/outcomes.js';
+import { abortFault } from '../batching/reports.js';
 import type { CalibrateOptions } from '../calibration/calibrate.js';
 import type { Calibration } from '../calibration/calibration-schema.js';
 import type { Report } from '../calibration/report/report-schema.js';

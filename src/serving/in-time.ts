@@ -1,6 +1,6 @@
 /** An answer in the time that a control loop has: what of the server keeps it away becomes a value, and the caller goes on. */
 import { systemClock } from '../batching/clock.js';
-import { deadlineFault } from '../batching/outcomes.js';
+import { deadlineFault } from '../batching/reports.js';
 import type { Stage } from '../engine/stages.js';
 import { toFault, type Fault } from '../errors.js';
 import type { Without } from '../selection/reasons.js';

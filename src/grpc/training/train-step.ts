@@ -1,5 +1,5 @@
 /** TrainStep, from messages and to messages: `start`, then each `rows` or `save` with its answer. */
-import { abortFault } from '../../batching/outcomes.js';
+import { abortFault } from '../../batching/reports.js';
 import { Fault, invalid, toFault } from '../../errors.js';
 import type { TrainingFigures } from '../../generated/action_energy/v1/TrainingFigures.js';
 import type { TrainStepRequest__Output } from '../../generated/action_energy/v1/TrainStepRequest.js';

@@ -1,7 +1,7 @@
 /** A method that takes a stream and answers its messages one after the other. */
 import type { handleBidiStreamingCall, ServerDuplexStream } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
-import { abortFault, deadlineFault } from '../../batching/outcomes.js';
+import { abortFault, deadlineFault } from '../../batching/reports.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Scope } from '../../serving/scope.js';
 import type { Decoded } from '../../wire/request.js';

@@ -9,10 +9,20 @@ import type { Logger } from 'pino';
 import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import type { Metrics } from '../../metrics/metrics.js';
-import type { Scope } from '../../serving/scope.js';
+import type { Caller, Scope } from '../../serving/scope.js';
 import { RequestTrace } from '../../tracing/request-trace.js';
-import { callerOf, type Callers } from './callers.js';
 import { codeOf } from './status.js';
+
+/** Callers by the metadata object of their call, which grpc-js hands on to the handler; the gate notes them. */
+export type Callers = WeakMap<Metadata, Caller>;
+
+/** Errors: `internal` for a call that came past the gate. Nobody is served without a name. */
+export function callerOf(callers: Callers, metadata: Metadata): Caller {
+  const caller = callers.get(metadata);
+  if (caller === undefined)
+    throw new Fault('internal', 'a call came past the gate: nobody knows whose it is');
+  return caller;
+}
 
 export interface CallParts {
   readonly calls: CallsUnderWay;

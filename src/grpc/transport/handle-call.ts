@@ -1,7 +1,7 @@
 /** What surrounds the handler of a call: its scope, its end in log and status, and the signal that it ends by. */
 import type { handleClientStreamingCall, handleUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
-import { abortFault, deadlineFault } from '../../batching/outcomes.js';
+import { abortFault, deadlineFault } from '../../batching/reports.js';
 import { discard } from '../../engine/memory.js';
 import { Fault, toFault } from '../../errors.js';
 import type { Scope } from '../../serving/scope.js';

@@ -1,7 +1,7 @@
 /** Short forms for the scheduler's tests. */
 import { Scheduler, type SchedulerOptions } from '../../../src/batching/scheduler.js';
 import type { ContextRef, Work, Chunks, Task } from '../../../src/batching/work.js';
-import type { RejectReason, BatchReport } from '../../../src/batching/outcomes.js';
+import type { RejectReason, BatchReport } from '../../../src/batching/reports.js';
 import { ContextCache } from '../../../src/batching/context-cache.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeEngine, type FakeEngineOptions } from '../../support/fake-engine.js';

@@ -16,11 +16,10 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { pino } from 'pino';
-import { queueFault } from '../../../src/batching/outcomes.js';
+import { queueFault } from '../../../src/batching/reports.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods.js';
-import { CallsUnderWay, CallTraces } from '../../../src/grpc/transport/call-scope.js';
-import type { Callers } from '../../../src/grpc/transport/callers.js';
+import { CallsUnderWay, CallTraces, type Callers } from '../../../src/grpc/transport/call-scope.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { StandingCalls } from '../../../src/grpc/transport/standing-calls.js';
 import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';

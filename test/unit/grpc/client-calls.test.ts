@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status as Code } from '@grpc/grpc-js';
-import { ClientCalls } from '../../../src/grpc/transport/callers.js';
+import { ClientCalls } from '../../../src/grpc/transport/gate.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 
 test('each call counts once, under the name of its token; names beyond 64 share one', async () => {

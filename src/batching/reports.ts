@@ -1,4 +1,4 @@
-/** What the scheduler tells whoever measures it, and the faults with which it ends a work that has no result. */
+/** What the scheduler says of works: to whoever measures it, and, as faults, to those whose work has no result. */
 import { Fault } from '../errors.js';
 import type { QueueRefusal } from './queue.js';
 import type { BatchSummary, Work } from './work.js';
