@@ -13,24 +13,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../src/random.js';
 import { writeSafetensors } from '../src/weights/safetensors.js';
-import { TASK_CARD, taskData } from '../test/support/training-task.js';
+import { DRAWING_LOSSES, TASK_CARD, taskData } from '../test/support/training-task.js';
 
 const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 /** Losses that draw (dropout, negatives), gradients that wait for others, validations and saves at their own pace. */
 const RECIPE = [
-  ...[
-    '--loss',
-    'swap',
-    '--loss',
-    'explicit:0.5',
-    '--loss',
-    'rank:0.5',
-    '--accumulate',
-    '2',
-    '--patience',
-    '0',
-  ],
+  ...DRAWING_LOSSES,
+  ...['--patience', '0'],
   ...[
     '--batch',
     '8',

@@ -1,11 +1,8 @@
-/**
- * Keeping a calibration in its bundle. Written to a file beside it, flushed and renamed: whoever reads, and whatever kills
- * the writer, finds the old calibration or the new one, whole. What a killed writer left behind the next one removes.
- */
-import { access, constants, open, readdir, rename, rm } from 'node:fs/promises';
+/** Keeping a calibration in its bundle. */
 import path from 'node:path';
 import { Fault, invalid, toFault } from '../errors.js';
 import { readWholeFile } from '../weights/file.js';
+import { writeWhole } from '../weights/whole-file.js';
 import {
   CALIBRATION_FILE,
   CALIBRATION_FORMAT,
@@ -17,62 +14,10 @@ import {
 const MAX_CALIBRATION_BYTES = 128 * 1024 ** 2;
 /** What `CALIBRATION_FORMAT` is one of. */
 const FORMATS = /^action-energy\/calibration\/\d+$/;
-/** `.NAME.PID.tmp` beside the file NAME that it becomes. */
-const LEFTOVER = /^\.(.+)\.(\d+)\.tmp$/;
-
 /** Returns the path written. Errors: a calibration that could not be read back; those of the file system. */
 export async function saveCalibration(bundleDirectory: string, calibration: Calibration): Promise<string> {
   calibrationSchema.parse(calibration);
   return writeWhole(path.join(bundleDirectory, CALIBRATION_FILE), `${JSON.stringify(calibration)}\n`);
-}
-
-/** Before work that takes minutes: the folder that `file` goes to is there and writable. Errors: `precondition`. */
-export async function checkWritable(file: string): Promise<void> {
-  await access(path.dirname(file), constants.W_OK).catch((cause: unknown) => {
-    throw notWritable(file, cause);
-  });
-}
-
-/** Writes a file whole or not at all, and removes what killed writers of it left. Returns its path. */
-export async function writeWhole(file: string, text: string): Promise<string> {
-  const directory = path.dirname(file);
-  const name = path.basename(file);
-  const temporary = path.join(directory, `.${name}.${process.pid}.tmp`);
-  try {
-    await removeLeftovers(directory, name);
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncDirectory(directory);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    throw notWritable(file, cause);
-  }
-  return file;
-}
-
-function notWritable(file: string, cause: unknown): Fault {
-  return new Fault('precondition', 'cannot be written', {
-    field: file,
-    found: (cause as Error).message,
-    mend: 'Check that the directory exists and is writable.',
-    cause,
-  });
-}
-
-/** The rename itself must survive a power failure too. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /**
@@ -127,22 +72,4 @@ export function parseCalibration(text: string, field = CALIBRATION_FILE): Calibr
     found: issues.slice(0, 20).join('; '),
     mend: 'Calibrate again: action-energy calibrate MODEL DATA',
   });
-}
-
-async function removeLeftovers(directory: string, file: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const [, owner, pid] = LEFTOVER.exec(name) ?? [];
-    if (owner !== file || isAlive(Number(pid))) continue;
-    await rm(path.join(directory, name), { force: true });
-  }
-}
-
-/** A writer of this file that still runs keeps its file. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -9,7 +9,8 @@ import {
 import { environmentOf } from '../calibration/calibration-schema.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import type { NamedReport } from '../calibration/report/reported.js';
-import { checkWritable, loadCalibration, writeWhole } from '../calibration/store.js';
+import { loadCalibration } from '../calibration/store.js';
+import { checkWritable, writeWhole } from '../weights/whole-file.js';
 import { summaryText } from '../calibration/report/summary.js';
 import { passOptions, withOpened, withProgress } from './calibration-flags.js';
 import { evaluateAgainst } from './evaluate-against.js';

@@ -1,5 +1,4 @@
 /** `action-energy gradients DIR FILE --loss KIND -o OUT`: a loss and its gradients, to hold against PyTorch's. */
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { openTensorFile } from '../data/tensor-file.js';
 import { LOSS_KINDS, type LossKind } from '../energy/loss-terms.js';
@@ -7,6 +6,7 @@ import { Runtime } from '../engine/runtime.js';
 import { loadBundle } from '../model/bundle.js';
 import { fileGradients } from '../offline/gradients.js';
 import { writeSafetensors } from '../weights/safetensors.js';
+import { checkWritable, writeWhole } from '../weights/whole-file.js';
 import { whole } from './engine-flags.js';
 import { formatTable, printJson } from './output.js';
 
@@ -57,6 +57,7 @@ function temperature(text: string): number {
 }
 
 async function runGradients(directory: string, path: string, flags: Flags): Promise<void> {
+  await checkWritable(flags.output);
   const { card, weights, digest } = await loadBundle(directory);
   const tau = flags.tau ?? card.tau;
   const file = await openTensorFile(path);
@@ -96,17 +97,5 @@ async function runGradients(directory: string, path: string, flags: Flags): Prom
   } finally {
     await runtime.release();
     await file.close();
-  }
-}
-
-/** Whole or not at all. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.partial`;
-  try {
-    await writeFile(partial, bytes);
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
   }
 }

@@ -81,6 +81,9 @@ const CALLABLE = [
   '__builtin__.bytes',
 ] as const;
 
+/** Types of numbers, which NumPy and torch name alike. */
+const NUMBERS = ['float16', 'float32', 'float64', 'int8', 'int16', 'int32', 'int64', 'uint8'] as const;
+
 /**
  * What training loops put beside a state dict: settings, paths, counters, random states. None of them is made or called
  * here; each becomes a `PickleOpaque` of that name and is left out.
@@ -114,38 +117,12 @@ const HARMLESS: ReadonlySet<string> = new Set(
     ]),
     ['copy_reg', '_reconstructor'],
     ['copyreg', '_reconstructor'],
-    [
-      'numpy',
-      'dtype',
-      'ndarray',
-      'bool_',
-      'float16',
-      'float32',
-      'float64',
-      'int8',
-      'int16',
-      'int32',
-      'int64',
-      'uint8',
-    ],
+    ['numpy', 'dtype', 'ndarray', 'bool_', ...NUMBERS],
     ...['numpy.core', 'numpy._core'].flatMap((module) => [
       [`${module}.multiarray`, '_reconstruct', 'scalar'],
       [`${module}.numeric`, '_frombuffer'],
     ]),
-    [
-      'torch',
-      'bfloat16',
-      'bool',
-      'device',
-      'float16',
-      'float32',
-      'float64',
-      'int8',
-      'int16',
-      'int32',
-      'int64',
-      'uint8',
-    ],
+    ['torch', 'bfloat16', 'bool', 'device', ...NUMBERS],
     ['torch.torch_version', 'TorchVersion'],
   ].flatMap(([module, ...names]) => names.map((name) => `${module}.${name}`)),
 );

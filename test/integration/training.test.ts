@@ -12,7 +12,7 @@ import { toFloat32, float32Tensor, type Tensor } from '../../src/tensor/tensor.j
 import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { smallCard, uniform, withDirectory } from '../support/bundles.js';
 import { runCli } from '../support/cli.js';
-import { TASK_CARD as card, TASK_SHAPE, taskData } from '../support/training-task.js';
+import { DRAWING_LOSSES, TASK_CARD as card, TASK_SHAPE, taskData } from '../support/training-task.js';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const { M, S, H, A } = TASK_SHAPE;
@@ -52,18 +52,7 @@ function weightsOf({ directory }: Place, name: string): Promise<Buffer> {
 
 test('the same seed gives the same bits, another seed others; a run that is killed and resumed gives them too', async () => {
   await inPlace(async (place) => {
-    const losses = [
-      '--epochs',
-      '4',
-      '--loss',
-      'swap',
-      '--loss',
-      'explicit:0.5',
-      '--loss',
-      'rank:0.5',
-      '--accumulate',
-      '2',
-    ];
+    const losses = ['--epochs', '4', ...DRAWING_LOSSES];
     for (const name of ['one', 'two']) {
       const { code, stderr } = await runCli(...trainArgs(place, name, ...losses));
       assert.equal(code, 0, stderr);

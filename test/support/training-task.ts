@@ -11,6 +11,11 @@ export const TASK_CARD = smallCard({
   readout: { kind: 'linear' },
   tau: 1,
 });
+/** Flags of losses that draw (dropout, negatives) and of gradients that wait for others. */
+export const DRAWING_LOSSES = [
+  ...['--loss', 'swap', '--loss', 'explicit:0.5', '--loss', 'rank:0.5'],
+  ...['--accumulate', '2'],
+] as const;
 /** Rows, tokens, steps, dims, candidates. */
 export const TASK_SHAPE = { M: 96, S: 4, H: 4, A: 3, N: 6 } as const;
 const { M, S, H, A, N } = TASK_SHAPE;

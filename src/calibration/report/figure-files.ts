@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../errors.js';
-import { writeWhole } from '../store.js';
+import { writeWhole } from '../../weights/whole-file.js';
 import { number, cellText, isFigure, type Cell, type Table } from './figure.js';
 import { pictures } from './html/pictures.js';
 import { standalone } from './html/svg.js';

@@ -43,22 +43,6 @@ describe('held contexts', () => {
     await clock.advance(1);
     assert.equal(engine.slots.size, 0);
   });
-
-  it('are given back when the work fails or is cancelled while it runs', async () => {
-    const { scheduler, clock, engine } = bench();
-    const abort = new AbortController();
-    const all = [
-      scheduler.submit(work({ contexts: [inline(5, 13)], hold: true })),
-      scheduler.submit(work({ contexts: [inline(5)], hold: true, signal: abort.signal })),
-    ];
-    const outcomes = Promise.allSettled(all);
-    await clock.advance(1);
-    abort.abort();
-    await clock.advance(100);
-    assert.ok((await outcomes).every(({ status }) => status === 'rejected'));
-    await clock.advance(1);
-    assert.equal(engine.slots.size, 0);
-  });
 });
 
 describe('pinned contexts', () => {
@@ -112,13 +96,15 @@ describe('pinned contexts', () => {
     await clock.advance(1);
     assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
   });
+});
 
-  it('are given back when the work fails or is cancelled while it runs', async () => {
+for (const how of ['hold', 'pin'] as const) {
+  it(`contexts to ${how} are given back when the work fails or is cancelled while it runs`, async () => {
     const { scheduler, clock, engine, cache } = bench();
     const abort = new AbortController();
     const all = [
-      scheduler.submit(work({ contexts: [inline(5, 13)], pin: true })),
-      scheduler.submit(work({ contexts: [inline(5)], pin: true, signal: abort.signal })),
+      scheduler.submit(work({ contexts: [inline(5, 13)], [how]: true })),
+      scheduler.submit(work({ contexts: [inline(5)], [how]: true, signal: abort.signal })),
     ];
     const outcomes = Promise.allSettled(all);
     await clock.advance(1);
@@ -128,7 +114,7 @@ describe('pinned contexts', () => {
     await clock.advance(1);
     assert.deepEqual([engine.slots.size, cache.stats.bytes], [0, 0]);
   });
-});
+}
 
 describe('background work', () => {
   it('begins only when there was no other work for the grace', async () => {
