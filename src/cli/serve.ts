@@ -17,7 +17,7 @@ import { loadBundle, type ModelBundle } from '../model/bundle.js';
 import { serverCredentials } from '../grpc/transport/credentials.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import type { EngineStarter } from '../serving/served-model.js';
-import { unboundAddresses } from '../grpc/ports.js';
+import { unboundAddresses } from '../grpc/addresses.js';
 import { startServer, type RunningServer } from '../grpc/server.js';
 import { TokenStore } from '../serving/token-store.js';
 

@@ -4,7 +4,6 @@
  */
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Server } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { hostPort } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
@@ -19,7 +18,7 @@ import { CallsUnderWay, CallTraces, type Callers } from './transport/call-scope.
 import { serverCredentials } from './transport/credentials.js';
 import { gate } from './transport/gate.js';
 import { addMethods, ruleOf } from './methods.js';
-import { unboundAddresses } from './ports.js';
+import { checkAddresses, listen } from './addresses.js';
 import { isHealthy, updateHealth, type HealthStates } from './transport/health.js';
 import { ExpectedWait } from '../serving/admission.js';
 import { collectAtRest } from '../serving/memory-at-rest.js';
@@ -31,7 +30,7 @@ import { onnxRuntimeVersion, programVersion } from '../versions.js';
 import { TokenStore } from '../serving/token-store.js';
 import { Trainer } from '../serving/trainer.js';
 import { StandingCalls } from './transport/standing-calls.js';
-import { bindTcp, bindUnix, createGrpcServer } from './transport/transport.js';
+import { createGrpcServer } from './transport/transport.js';
 
 export interface ServerParts {
   readonly log: Logger;
@@ -205,12 +204,6 @@ export async function startServer(config: Config, { log, startEngine }: ServerPa
   }
 }
 
-/** Errors: `invalid` naming every address that cannot be bound. */
-async function checkAddresses(config: Config): Promise<void> {
-  const problems = await unboundAddresses(config);
-  if (problems.length > 0) throw new Fault('invalid', problems.join('\n'));
-}
-
 function openTokens(config: Config, log: Logger, cleanups: (() => void)[]): TokenStore | undefined {
   if (config.auth.tokensFile === undefined) return undefined;
   const file = config.auth.tokensFile;
@@ -261,24 +254,6 @@ async function openMetrics(
     healthy: () => states().models.every(({ state }) => state !== 'FAILED'),
     ready: () => isHealthy(states()),
   });
-}
-
-async function listen(
-  server: Server,
-  { listen: { address, socket } }: Config,
-  credentials: ReturnType<typeof serverCredentials>,
-): Promise<string[]> {
-  const addresses: string[] = [];
-  const tcp = hostPort(address);
-  if (tcp !== undefined) {
-    const port = await bindTcp(server, tcp, credentials);
-    addresses.push(`${tcp.host.includes(':') ? `[${tcp.host}]` : tcp.host}:${port}`);
-  }
-  if (socket !== undefined) {
-    await bindUnix(server, socket);
-    addresses.push(`unix:${socket}`);
-  }
-  return addresses;
 }
 
 async function faultOf(run: () => unknown): Promise<Fault | undefined> {

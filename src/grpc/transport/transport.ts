@@ -4,7 +4,6 @@
  * file reaches for what its server hides: the options of its HTTP/2 servers, the making of each, and the beginning of each
  * stream. `test/unit/grpc/transport.test.ts` fails when an update moves them.
  */
-import { lstat, unlink } from 'node:fs/promises';
 import {
   constants,
   type Http2Server,
@@ -13,10 +12,8 @@ import {
   type ServerHttp2Stream,
   type ServerOptions,
 } from 'node:http2';
-import { connect } from 'node:net';
-import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { Server, type ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { systemClock } from '../../batching/clock.js';
-import type { HostPort } from '../../config/checks.js';
 import { Fault } from '../../errors.js';
 import { Connections, type ConnectionsOptions } from './connections.js';
 import { WireCalls, type WireOptions } from './wire-calls.js';
@@ -117,55 +114,4 @@ function refusalOf(headers: IncomingHttpHeaders): Record<string, string | number
   if (headers[':method'] !== 'POST') return { ':status': 405, allow: 'POST' };
   const type = headers['content-type'] ?? '';
   return /^application\/grpc(?:$|[+;])/.test(type) ? undefined : { ':status': 415 };
-}
-
-/** Binds `host:port` and returns the port. Errors name the setting. */
-export function bindTcp(
-  server: Server,
-  { host, port }: HostPort,
-  credentials: ServerCredentials,
-): Promise<number> {
-  return bind(
-    server,
-    host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-    credentials,
-    'listen.address',
-  );
-}
-
-/** Binds a Unix socket, taking over a file that a dead server left. Without TLS: nothing leaves the machine. */
-export async function bindUnix(server: Server, path: string): Promise<void> {
-  if (await isStaleSocket(path)) await unlink(path);
-  await bind(server, `unix:${path}`, ServerCredentials.createInsecure(), 'listen.socket');
-}
-
-/** True for a socket file on which nobody listens. */
-export async function isStaleSocket(path: string): Promise<boolean> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found?.isSocket() !== true) return false;
-  return new Promise((resolve) => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-  });
-}
-
-function bind(
-  server: Server,
-  address: string,
-  credentials: ServerCredentials,
-  field: string,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (cause, port) => {
-      if (cause === null) resolve(port);
-      else
-        reject(
-          new Fault('invalid', 'cannot be bound', { field, found: `${address}: ${cause.message}`, cause }),
-        );
-    });
-  });
 }

@@ -22,7 +22,8 @@ import { addMethods, ruleOf, type HandlerParts } from '../../../src/grpc/methods
 import { CallsUnderWay, CallTraces, type Callers } from '../../../src/grpc/transport/call-scope.js';
 import { gate, type GateParts } from '../../../src/grpc/transport/gate.js';
 import { StandingCalls } from '../../../src/grpc/transport/standing-calls.js';
-import { bindTcp, bindUnix, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { bindTcp, bindUnix } from '../../../src/grpc/addresses.js';
+import { createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { transportOptions } from '../../support/transport.js';
 import { ExpectedWait } from '../../../src/serving/admission.js';
 import { contract } from '../../../src/wire/contract.js';

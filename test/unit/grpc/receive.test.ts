@@ -10,7 +10,8 @@ import {
 } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { MessageAssembler } from '../../../src/grpc/transport/receive.js';
-import { bindTcp, createGrpcServer } from '../../../src/grpc/transport/transport.js';
+import { bindTcp } from '../../../src/grpc/addresses.js';
+import { createGrpcServer } from '../../../src/grpc/transport/transport.js';
 import { transportOptions } from '../../support/transport.js';
 import { contract } from '../../../src/wire/contract.js';
 

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { unboundAddresses } from '../../../src/grpc/ports.js';
+import { unboundAddresses } from '../../../src/grpc/addresses.js';
 import { withDirectory } from '../../support/bundles.js';
 import { startTestServer, writeGoldenBundles } from '../../support/service.js';
 
