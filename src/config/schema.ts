@@ -5,7 +5,8 @@
  */
 import { z } from 'zod';
 import { limits } from './limits.js';
-import { delayMs, meta, MIB, path, size, tcpAddress } from './values.js';
+import { auth, keepalive, listen, metrics, tls } from './reach.js';
+import { delayMs, meta, MIB, path, size } from './values.js';
 import { DEFAULT_BOUNDS, DEFAULT_QUEUE_BOUNDS } from '../batching/defaults.js';
 
 const models = z.strictObject({
@@ -57,57 +58,6 @@ const engine = z.strictObject({
       ),
     ),
   deviceId: z.int().min(0).optional().meta(meta('device-id', 'Which GPU, counted from 0')),
-});
-
-const listen = z.strictObject({
-  address: tcpAddress
-    .default('127.0.0.1:50051')
-    .meta(meta('address', 'host:port of the gRPC service; port 0 takes a free one; none for no TCP')),
-  socket: path.optional().meta(meta('socket', 'Unix socket of the gRPC service, beside or in place of TCP')),
-  insecurePublic: z
-    .boolean()
-    .default(false)
-    .meta(
-      meta(
-        'insecure-public',
-        'Allow an address that other machines reach without both TLS and authentication',
-      ),
-    ),
-});
-
-const tls = z.strictObject({
-  cert: path.optional().meta(meta('tls-cert', 'PEM certificate chain of the server')),
-  key: path.optional().meta(meta('tls-key', 'PEM private key of the certificate')),
-  clientCa: path
-    .optional()
-    .meta(
-      meta(
-        'tls-client-ca',
-        'PEM authorities of client certificates; given, every client must show one (mutual TLS)',
-      ),
-    ),
-});
-
-const auth = z.strictObject({
-  tokensFile: path
-    .optional()
-    .meta(
-      meta(
-        'tokens-file',
-        'YAML list of bearer tokens with names and permissions; read again when it changes and on SIGHUP',
-      ),
-    ),
-});
-
-const keepalive = z.strictObject({
-  timeMs: delayMs
-    .min(1000)
-    .default(60_000)
-    .meta(meta('keepalive-time-ms', 'Ping an idle connection this often')),
-  timeoutMs: delayMs
-    .min(100)
-    .default(20_000)
-    .meta(meta('keepalive-timeout-ms', 'Close it when the answer takes longer')),
 });
 
 const batching = z.strictObject({
@@ -301,21 +251,6 @@ const lifecycle = z.strictObject({
   crashExitMs: delayMs
     .default(2_000)
     .meta(meta('crash-exit-ms', 'After an engine died, how long until the process exits')),
-});
-
-const metrics = z.strictObject({
-  address: tcpAddress
-    .default('127.0.0.1:9464')
-    .meta(meta('metrics-address', 'host:port of HTTP /metrics, /healthz and /readyz; none for none')),
-  public: z
-    .boolean()
-    .default(false)
-    .meta(
-      meta(
-        'metrics-public',
-        'Allow a metrics address that other machines reach: anyone there reads it (--insecure-public allows it, too)',
-      ),
-    ),
 });
 
 const log = z.strictObject({
