@@ -79,7 +79,7 @@ export function assemble(
     parts.push({ job, piece, encodes, place });
     size = addSize(size, piece.size);
   }
-  batch.release.push(...cache.takeReleased());
+  batch.release.push(...cache.slots.takeReleased());
   return { batch, parts, summary: { ...size, works: parts.length }, refused };
 }
 

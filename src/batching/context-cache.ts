@@ -1,8 +1,7 @@
 /**
- * Encoded contexts that outlive their request. The K,V of a context stay in the engine's worker under a slot; this is
- * the book on the calling side: which id stands for which slot, for how long, and which slots may be forgotten.
- * Pure: time comes in as an argument, and nothing here talks to the engine. `scheduler.ts` owns one,
- * reserves and pins through it, and hands `takeReleased()` to the engine with its next batch.
+ * Encoded contexts that outlive their request. The K,V of a context stay in the engine's worker under a slot (`slots.ts`); this is
+ * the book on the calling side: which id stands for which slot, and for how long. Pure: time comes in as an argument, and nothing
+ * here talks to the engine. `scheduler.ts` owns one, and reserves and pins through it.
  *
  * - Lease: an entry expires `leaseMs` after its last touch. Committing, acquiring and the end of a use are touches;
  *   while it is in use it does not expire.
@@ -14,13 +13,11 @@
  *   others. So one client that keeps contexts without end turns over its own.
  * - Pins: an entry in use by waiting or running work is neither evicted nor released before that work has ended.
  * - Owner: an id answers only to the owner that made it; ids are unguessable besides.
- * - Slots are counted up and never used twice, so a late release cannot hit another context.
- * - Holds: a held slot stays encoded after everybody else has let go of it. A hold is no use: the book goes on as if it
- *   were not there (leases run, entries are evicted, their bytes are free), so whoever holds bounds how much it holds.
  */
 import { randomBytes } from 'node:crypto';
 import { Fault } from '../errors.js';
 import { IndexedHeap } from './heap.js';
+import { Slots } from './slots.js';
 
 /** 128 random bits in hex: nobody guesses another client's context. */
 export function randomContextId(): string {
@@ -56,12 +53,6 @@ export interface ContextUse {
   end(nowMs: number): KeptContext | undefined;
 }
 
-/** A slot that stays encoded until the hold ends; `end` exactly once. */
-export interface SlotHold {
-  readonly slot: number;
-  end(): void;
-}
-
 /** Room for a context that is being encoded; one of `commit` and `abandon`, exactly once. */
 export interface ContextReservation {
   readonly slot: number;
@@ -95,18 +86,15 @@ interface Entry {
 }
 
 export class ContextCache {
+  readonly slots = new Slots();
   readonly #options: ContextCacheOptions;
   /** Entries that answer to their id, least recently touched first. */
   readonly #entries = new Map<string, Entry>();
   /** Entries that are not in use, by expiry. */
   readonly #leases = new IndexedHeap<Entry>((a, b) => a.expiresAtMs < b.expiresAtMs);
   readonly #evictions: Record<EvictionReason, number> = { lru: 0, expired: 0, dropped: 0 };
-  #released: number[] = [];
-  /** Held slots: how often, and whether all others have let go of them. */
-  readonly #holds = new Map<number, { count: number; released: boolean }>();
   /** Bytes by owner, of those that hold any. */
   readonly #held = new Map<string | undefined, number>();
-  #nextSlot = 0;
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -123,34 +111,6 @@ export class ContextCache {
       misses: this.#misses,
       evictions: { ...this.#evictions },
     };
-  }
-
-  /** A slot for a context that is encoded, scored and released in one batch. */
-  newSlot(): number {
-    return this.#nextSlot++;
-  }
-
-  /** Holds a slot that has not been released. */
-  hold(slot: number): SlotHold {
-    const hold = this.#holds.get(slot) ?? { count: 0, released: false };
-    hold.count++;
-    this.#holds.set(slot, hold);
-    return {
-      slot,
-      end: () => {
-        hold.count--;
-        if (hold.count > 0) return;
-        this.#holds.delete(slot);
-        if (hold.released) this.#released.push(slot);
-      },
-    };
-  }
-
-  /** Releases a slot of `newSlot` that outlives its batch, now or when its last hold ends. */
-  releaseSlot(slot: number): void {
-    const hold = this.#holds.get(slot);
-    if (hold === undefined) this.#released.push(slot);
-    else hold.released = true;
   }
 
   /** Throws `exhausted` when a context of `bytes` can never be kept here. */
@@ -196,7 +156,7 @@ export class ContextCache {
     for (const victim of victims) this.#evict(victim, 'lru');
     const entry: Entry = {
       id: this.#options.newId(),
-      slot: this.newSlot(),
+      slot: this.slots.next(),
       bytes,
       owner,
       leaseMs: Math.min(leaseMs, this.#options.maxLeaseMs),
@@ -256,17 +216,6 @@ export class ContextCache {
     return this.#leases.peek()?.expiresAtMs ?? Infinity;
   }
 
-  get hasReleased(): boolean {
-    return this.#released.length > 0;
-  }
-
-  /** Slots that the engine is to forget, each given out once. */
-  takeReleased(): number[] {
-    const released = this.#released;
-    this.#released = [];
-    return released;
-  }
-
   #use(entry: Entry): ContextUse {
     entry.uses++;
     return {
@@ -310,7 +259,7 @@ export class ContextCache {
     const left = this.#held.get(entry.owner)! - entry.bytes;
     if (left > 0) this.#held.set(entry.owner, left);
     else this.#held.delete(entry.owner);
-    this.releaseSlot(entry.slot);
+    this.slots.release(entry.slot);
   }
 }
 

@@ -1,7 +1,8 @@
 /** What one work holds of encoded contexts, between its request and the cache's book. */
 import type { EncodeItem } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
-import type { ContextCache, ContextReservation, ContextUse, KeptContext, SlotHold } from './context-cache.js';
+import type { ContextCache, ContextReservation, ContextUse, KeptContext } from './context-cache.js';
+import type { SlotHold } from './slots.js';
 import { visibleTokens, type HeldContext, type Work } from './work.js';
 
 /** A context of the work that has a slot. */
@@ -64,7 +65,7 @@ export class JobContexts {
     if (reservation === undefined && this.#keepRefused !== undefined && this.#work.task.kind === 'encode') {
       return undefined;
     }
-    const slot = reservation?.slot ?? this.#cache.newSlot();
+    const slot = reservation?.slot ?? this.#cache.slots.next();
     this.#encoded[index] = this.#known({
       slot,
       ...(reservation && { reservation }),
@@ -82,7 +83,7 @@ export class JobContexts {
     const encoded = this.#encoded[index]!;
     if (!encoded.transient) return;
     encoded.transient = false;
-    this.#cache.releaseSlot(encoded.slot);
+    this.#cache.slots.release(encoded.slot);
   }
 
   /** The work succeeded: what was to be kept is, and what is held goes to the caller. */
@@ -120,7 +121,7 @@ export class JobContexts {
       encoded?.reservation?.abandon();
       encoded?.hold?.end();
       encoded?.pin?.end(nowMs);
-      if (encoded?.transient) this.#cache.releaseSlot(encoded.slot);
+      if (encoded?.transient) this.#cache.slots.release(encoded.slot);
     }
   }
 
@@ -129,7 +130,7 @@ export class JobContexts {
     const used = pin === true ? (encoded.use?.again() ?? encoded.reservation?.use()) : undefined;
     return {
       ...encoded,
-      ...(hold === true && { hold: this.#cache.hold(encoded.slot) }),
+      ...(hold === true && { hold: this.#cache.slots.hold(encoded.slot) }),
       ...(used && { pin: used }),
     };
   }

@@ -89,7 +89,7 @@ export class Job implements QueueItem {
    */
   numberOf({ from, to }: Piece): number | undefined {
     if (to - from === this.work.contexts.length) return undefined;
-    return (this.#number ??= this.#cache.newSlot());
+    return (this.#number ??= this.#cache.slots.next());
   }
 
   /** A piece goes to the engine. */
@@ -163,7 +163,7 @@ export class Job implements QueueItem {
     if (this.#settled) return false;
     this.#settled = true;
     this.#detach();
-    if (this.#number !== undefined) this.#cache.releaseSlot(this.#number);
+    if (this.#number !== undefined) this.#cache.slots.release(this.#number);
     return true;
   }
 }

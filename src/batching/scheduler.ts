@@ -216,7 +216,7 @@ export class Scheduler {
     for (const job of plan.hopeless) this.#reject(job, 'hopeless', deadlineFault());
     if (plan.hopeless.length > 0 && plan.turns.length === 0) this.#estimate.relax();
     // with nothing to compute, an idle engine is still told which contexts to forget
-    if (plan.turns.length === 0 && !cache.hasReleased) return plan.hopeless.length > 0;
+    if (plan.turns.length === 0 && !cache.slots.hasReleased) return plan.hopeless.length > 0;
     for (const { job } of plan.turns) {
       if (!job.cells.begun) this.#observer.onDequeue?.(job.deadlineMs - nowMs);
       job.dequeue(nowMs);

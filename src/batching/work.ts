@@ -5,9 +5,10 @@
  */
 import type { EncodeItem, EngineBatch, EngineResult, ScoreItem, Slope, Outcome } from '../engine/engine.js';
 import type { Fault } from '../errors.js';
-import type { KeptContext, SlotHold } from './context-cache.js';
+import type { KeptContext } from './context-cache.js';
 import type { Piece } from './plan.js';
 import type { WorkSize } from './size.js';
+import type { SlotHold } from './slots.js';
 
 /** An encoded context that a work left behind (`hold`, `pin`); given back with `Scheduler.release`, exactly once. */
 export type HeldContext = Pick<SlotHold, 'slot'> & { end(nowMs: number): unknown };

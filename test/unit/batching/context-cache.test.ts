@@ -218,7 +218,7 @@ describe('context cache', () => {
             cache.expire(nowMs);
             expire();
           }
-          released.push(...cache.takeReleased());
+          released.push(...cache.slots.takeReleased());
           assert.deepEqual(new Set(released), new Set(wantReleased));
           assert.equal(released.length, wantReleased.length);
           assert.equal(cache.stats.bytes, bytesOf(model));
@@ -234,10 +234,10 @@ describe('context cache', () => {
         for (const { reservation } of reservations) reservation.abandon();
         for (const { use } of uses) use.end(nowMs);
         cache.expire(Infinity);
-        released.push(...cache.takeReleased());
+        released.push(...cache.slots.takeReleased());
         assert.equal(cache.stats.bytes, 0);
         assert.equal(new Set(released).size, released.length);
-        assert.equal(released.length, cache.newSlot());
+        assert.equal(released.length, cache.slots.next());
       }),
       { numRuns: 400 },
     );
