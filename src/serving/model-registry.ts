@@ -218,14 +218,20 @@ export class ModelRegistry {
     this.#options.metrics.modelInfo.set(info(model), 1);
     entry.model = model;
     entry.state = 'READY';
-    void model.engine.failed.then((fault) => {
-      if (entry.model !== model) return; // one that was swapped away has nothing to serve any more
-      entry.state = 'FAILED';
-      this.#options.log.fatal({ model: entry.name, err: fault }, 'the engine failed');
-      this.#options.onChange();
-      this.#fail(fault);
-    });
+    void model.engine.failed.then((fault) => this.#engineDied(entry, model, fault));
     if (old !== undefined) this.#retire(old, this.#options.drainMs);
+  }
+
+  /**
+   * Its scheduler has ended what waited and what ran as `unavailable`. The model is FAILED, health says NOT_SERVING, and the process
+   * ends with exit code 1, `lifecycle.crashExitMs` later (`cli/serve.ts`, which waits for `failed`): its supervisor starts it again.
+   */
+  #engineDied(entry: Entry, model: ServedModel, fault: Fault): void {
+    if (entry.model !== model) return; // one that was swapped away has nothing to serve any more
+    entry.state = 'FAILED';
+    this.#options.log.fatal({ model: entry.name, err: fault }, 'the engine failed');
+    this.#options.onChange();
+    this.#fail(fault);
   }
 
   #retire(model: ServedModel, boundMs: number): void {

@@ -3,7 +3,14 @@
  * server waits for.
  */
 import { randomBytes } from 'node:crypto';
-import { propagation, ROOT_CONTEXT, SpanKind, trace as api, type TextMapGetter } from '@opentelemetry/api';
+import {
+  propagation,
+  ProxyTracerProvider,
+  ROOT_CONTEXT,
+  SpanKind,
+  trace as api,
+  type TextMapGetter,
+} from '@opentelemetry/api';
 import { status as Code, type Deadline, type Metadata } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { systemClock } from '../../batching/clock.js';
@@ -121,14 +128,23 @@ export function endTrace(trace: RequestTrace | undefined, code: Code): void {
   trace?.end(SERVER_ERRORS.has(code) ? Code[code] : undefined);
 }
 
+/** Whether somebody traces: without an SDK in the process the API's own provider stands in for one, and has nothing behind it. */
+function isTracing(): boolean {
+  const provider = api.getTracerProvider();
+  return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer(TRACER) !== undefined;
+}
+
+const TRACER = 'action-energy';
+
 /** Traces of calls: begun on their headers, ended with their status, found again by whoever handles them. */
 export class CallTraces {
-  readonly #tracer = api.getTracer('action-energy');
+  readonly #tracer = api.getTracer(TRACER);
   /** By the metadata object of their call, which grpc-js hands on to the handler. */
   readonly #traces = new WeakMap<Metadata, RequestTrace>();
 
   /** Goes on with the caller's trace (W3C `traceparent`, or what the SDK reads). Undefined where nobody traces. */
   begin(metadata: Metadata, path: string, startMs: number): RequestTrace | undefined {
+    if (!isTracing()) return undefined;
     const method = path.slice(1);
     const begun = RequestTrace.begin(this.#tracer, method, {
       parent: propagation.extract(ROOT_CONTEXT, metadata, HEADERS),
