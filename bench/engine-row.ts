@@ -5,7 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
-import { singleGraph } from '../src/energy/single-graph.js';
+import { singleGraph } from '../src/energy/exported-graphs.js';
 import { valueOf, type EngineBatch } from '../src/engine/engine.js';
 import { Runtime } from '../src/engine/runtime.js';
 import { startEngine } from '../src/engine/start.js';

@@ -4,8 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { rankingGraph } from '../src/energy/ranking-graph.js';
-import { singleGraph } from '../src/energy/single-graph.js';
+import { rankingGraph, singleGraph } from '../src/energy/exported-graphs.js';
 import { Tensor as OrtTensor } from '../src/engine/onnx-runtime.js';
 import { AWAKE_US, float32, Runtime, type Program, type Tensors } from '../src/engine/runtime.js';
 import { benchModel, randomActions, randomFloats, REFERENCE_SIZE } from './random-model.js';

@@ -1,8 +1,7 @@
 /** `action-energy export DIR -o FILE.onnx [--ranking]`: the model as one ONNX graph for other runtimes. */
 import { rename, writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { rankingGraph } from '../energy/ranking-graph.js';
-import { EXPORT_OPSET, singleGraph } from '../energy/single-graph.js';
+import { rankingGraph, EXPORT_OPSET, singleGraph } from '../energy/exported-graphs.js';
 import { invalid } from '../errors.js';
 import { writeOnnx } from '../graph/onnx.js';
 import { loadBundle } from '../model/bundle.js';

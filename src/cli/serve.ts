@@ -14,10 +14,9 @@ import { Fault, invalid, toFault } from '../errors.js';
 import { int8Objection } from '../calibration/report/precision.js';
 import { loadCalibration } from '../calibration/store.js';
 import { loadBundle, type ModelBundle } from '../model/bundle.js';
-import { serverCredentials } from '../grpc/transport/credentials.js';
+import { serverCredentials, unboundAddresses } from '../grpc/addresses.js';
 import { findModelFolders } from '../serving/model-folders.js';
 import type { EngineStarter } from '../serving/served-model.js';
-import { unboundAddresses } from '../grpc/addresses.js';
 import { startServer, type RunningServer } from '../grpc/server.js';
 import { TokenStore } from '../serving/token-store.js';
 

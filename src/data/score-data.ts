@@ -16,8 +16,7 @@ import { checkActions, type ActionBatch } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { checkContext, type CheckedContext } from '../model/context.js';
 import { BYTES_PER_ELEMENT, formatShape, type Tensor } from '../tensor/tensor.js';
-import { readOffsets } from './offsets.js';
-import type { TensorFile } from './tensor-file.js';
+import { readOffsets, type TensorFile } from './tensor-file.js';
 
 /** Keys of the calibration layout that scoring has no use for. */
 const IGNORED = [

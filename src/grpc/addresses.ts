@@ -1,13 +1,14 @@
 /**
- * The addresses of the configuration: whether they can be listened on, and the listening. The first is asked before models are loaded,
+ * The addresses of the configuration: whether they can be listened on, the listening, and TLS for it. The first is asked before models are loaded,
  * which takes a while, and of all of them at once: two servers on one machine clash on both ports.
  */
+import { readFileSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type ListenOptions, type Server as SocketServer } from 'node:net';
 import { ServerCredentials, type Server } from '@grpc/grpc-js';
 import { hostPort, type HostPort } from '../config/checks.js';
 import type { Config } from '../config/schema.js';
-import { Fault } from '../errors.js';
+import { Fault, invalid } from '../errors.js';
 
 const WHY: Readonly<Record<string, string>> = {
   EADDRINUSE: 'something listens there already: stop it, or choose another',
@@ -137,4 +138,24 @@ function bind(
         );
     });
   });
+}
+
+function read(field: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw invalid(field, 'cannot be read', { found: (cause as Error).message, wanted: 'a PEM file', cause });
+  }
+}
+
+/** Errors: `invalid` naming the file that cannot be used. */
+export function serverCredentials({ cert, key, clientCa }: Config['tls']): ServerCredentials {
+  if (cert === undefined || key === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: read('tls.cert', cert), private_key: read('tls.key', key) };
+  const ca = clientCa === undefined ? null : read('tls.clientCa', clientCa);
+  try {
+    return ServerCredentials.createSsl(ca, [pair], ca !== null);
+  } catch (cause) {
+    throw invalid('tls', 'certificate and key cannot be used', { found: (cause as Error).message, cause });
+  }
 }

@@ -4,8 +4,7 @@
  */
 import { invalid } from '../errors.js';
 import { isFloatDType, formatShape, type Tensor } from '../tensor/tensor.js';
-import { nearest } from './near-miss.js';
-import type { Problem } from './problems.js';
+import { nearest, type Problem } from './problems.js';
 import {
   axisSize,
   STEP_WEIGHTS,

@@ -3,9 +3,8 @@ import { invalid } from '../errors.js';
 import { CARD_FILE, cardSchema, type ModelCard } from './card.js';
 import type { WeightsDescription } from './architecture.js';
 import { checkKeysAndDepth } from '../weights/strict-json.js';
-import { nearest } from './near-miss.js';
+import { nearest, refuse, type Problem } from './problems.js';
 import { hasLearnedPool } from './parameters.js';
-import { refuse, type Problem } from './problems.js';
 
 const BOUNDS = { maxDepth: 16, maxKeys: 4096 };
 

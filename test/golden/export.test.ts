@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InferenceSession, Tensor as OrtTensor } from '../../src/engine/onnx-runtime.js';
-import { rankingGraph } from '../../src/energy/ranking-graph.js';
-import { EXPORT_OPSET, singleGraph } from '../../src/energy/single-graph.js';
+import { rankingGraph, EXPORT_OPSET, singleGraph } from '../../src/energy/exported-graphs.js';
 import { writeOnnx } from '../../src/graph/onnx.js';
 import { toFloat32, type Tensor } from '../../src/tensor/tensor.js';
 import { float64Values, GOLDEN_CASES, goldenModel, goldenTensors } from '../support/bundles.js';

@@ -18,8 +18,7 @@
  * Shards have the same columns; ids are global: the same episode_id in two shards is one episode.
  */
 import type { ModelCard } from '../../model/card.js';
-import { nearest } from '../../model/near-miss.js';
-import type { Problem } from '../../model/problems.js';
+import { nearest, type Problem } from '../../model/problems.js';
 import { isFloatDType, formatShape, type DType } from '../../tensor/tensor.js';
 import type { Columns } from './columns.js';
 

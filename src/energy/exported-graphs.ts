@@ -1,7 +1,9 @@
 /**
- * The whole model as one plain graph, term by term as PyTorch writes it (nothing merged, the context replicated by the
- * caller): `hidden`, `actions`, `pad_mask` -> `energy`, `steps`. For other runtimes, and the yardstick of the factorised
- * graphs.
+ * The graphs that `export` writes for other runtimes: the whole model as one.
+ *
+ * The plain one is term by term as PyTorch writes it (nothing merged, the context replicated by the caller), and the yardstick of the
+ * factorised graphs. The ranking one takes one context and N candidates and is composed of the fragments that serve: the context is
+ * encoded once, merged weights and all, where the plain one wants it N times.
  */
 import { Graph } from '../graph/graph.js';
 import {
@@ -21,7 +23,8 @@ import {
 import type { Value } from '../graph/value.js';
 import type { CrossAttentionCard, GlobalContextCard, ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { byHead } from './cross-attention.js';
+import { energyFragments } from './architectures.js';
+import { byHead, maskBias } from './cross-attention.js';
 import { linear, mlpResNet, runResNet, positionalEncoding } from './layers.js';
 import { pooled, stepEnergies } from './readout-graph.js';
 import { StoredParameters } from './stored-parameters.js';
@@ -123,4 +126,30 @@ function globalContext(
     epsilon,
   });
   return runResNet(g, 'model', x, net, activation).out[0]!;
+}
+
+/**
+ * Inputs `hidden` float32 [S,D] ([D] for global_context, and then no mask), `actions` float32 [N,H,A], `pad_mask` bool [S],
+ * True = ignore; outputs `energy` [N] and `steps` [N,H] (after the readout), float32.
+ *
+ * @param steps H, fixed in the graph because positions and pooling weights depend on it
+ */
+export function rankingGraph(card: ModelCard, weights: ReadonlyMap<string, Tensor>, steps: number): Graph {
+  const g = new Graph(card.name);
+  const fragments = energyFragments(card, new StoredParameters(weights));
+  const { state_dim, action_dim } = card;
+  const cross = card.architecture === 'cross_attention';
+  const hidden = cross
+    ? g.input('hidden', 'float32', ['S', state_dim])
+    : unsqueeze(g, g.input('hidden', 'float32', [state_dim]), [0]);
+  const actions = g.input('actions', 'float32', ['N', steps, action_dim]);
+  const bias = cross ? maskBias(g, g.input('pad_mask', 'bool', ['S'])) : undefined;
+  const context = fragments.encode(g, hidden).matrices.map((matrix) => fragments.layOut(g, matrix));
+  const positions = fragments.positions(steps).in(g);
+  const query = reshape(g, fragments.query(g, actions, positions), [-1, fragments.queryWidth]); // [N*H, w]
+  const { raw } = fragments.head(g, fragments.attend(g, query, context, bias));
+  const stepValues = stepEnergies(g, card, reshape(g, raw, [-1, steps])); // [N, H]
+  g.output('energy', pooled(g, card, stepValues));
+  g.output('steps', stepValues);
+  return g;
 }
