@@ -5,7 +5,7 @@ import { checkContext } from '../../model/context.js';
 import { refuse } from '../../model/problems.js';
 import { toFloat32, byteLength, type Tensor } from '../../tensor/tensor.js';
 import type { OfflineContext } from '../../offline/score-contexts.js';
-import { dataFiles, openColumns, type Columns } from './columns.js';
+import { dataFiles, openColumns, toNumbers, type Columns } from './columns.js';
 import { shardContradictions, shardLayout, type ShardLayout } from './layout.js';
 
 export interface CalibrationData {
@@ -276,33 +276,4 @@ async function readOffsets(source: Columns, { rows }: ShardLayout): Promise<Floa
     });
   }
   return offsets;
-}
-
-/** Values of any numeric tensor; int64 beyond 2^53 is refused, because ids would then run together. */
-function toNumbers(field: string, tensor: Tensor): Float64Array {
-  const { dtype, bytes } = tensor;
-  const { buffer, byteLength: length } = bytes.slice();
-  switch (dtype) {
-    case 'int64':
-      return Float64Array.from(new BigInt64Array(buffer, 0, length / 8), (value) => {
-        const number = Number(value);
-        if (!Number.isSafeInteger(number)) {
-          throw invalid(field, 'too large', { found: String(value), wanted: 'below 2^53' });
-        }
-        return number;
-      });
-    case 'int32':
-      return Float64Array.from(new Int32Array(buffer, 0, length / 4));
-    case 'int16':
-      return Float64Array.from(new Int16Array(buffer, 0, length / 2));
-    case 'int8':
-      return Float64Array.from(new Int8Array(buffer, 0, length));
-    case 'uint8':
-    case 'bool':
-      return Float64Array.from(new Uint8Array(buffer, 0, length));
-    case 'float64':
-      return new Float64Array(buffer, 0, length / 8);
-    default:
-      return Float64Array.from(toFloat32(field, tensor));
-  }
 }

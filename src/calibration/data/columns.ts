@@ -9,7 +9,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { invalid } from '../../errors.js';
 import { inMemory, openTensorFile, type TensorFile } from '../../data/tensor-file.js';
-import type { DType, Tensor } from '../../tensor/tensor.js';
+import { toFloat32, type DType, type Tensor } from '../../tensor/tensor.js';
 
 export interface Columns {
   /** File name without its directory, or what else to call the source. */
@@ -72,4 +72,33 @@ function columnsOf(file: TensorFile, name: string, bytes: number): Columns {
     rows: (column, start, end) => file.readRows(column, start, end),
     close: () => file.close(),
   };
+}
+
+/** Values of any numeric column; int64 beyond 2^53 is refused, because ids would then run together. */
+export function toNumbers(field: string, tensor: Tensor): Float64Array {
+  const { dtype, bytes } = tensor;
+  const { buffer, byteLength: length } = bytes.slice();
+  switch (dtype) {
+    case 'int64':
+      return Float64Array.from(new BigInt64Array(buffer, 0, length / 8), (value) => {
+        const number = Number(value);
+        if (!Number.isSafeInteger(number)) {
+          throw invalid(field, 'too large', { found: String(value), wanted: 'below 2^53' });
+        }
+        return number;
+      });
+    case 'int32':
+      return Float64Array.from(new Int32Array(buffer, 0, length / 4));
+    case 'int16':
+      return Float64Array.from(new Int16Array(buffer, 0, length / 2));
+    case 'int8':
+      return Float64Array.from(new Int8Array(buffer, 0, length));
+    case 'uint8':
+    case 'bool':
+      return Float64Array.from(new Uint8Array(buffer, 0, length));
+    case 'float64':
+      return new Float64Array(buffer, 0, length / 8);
+    default:
+      return Float64Array.from(toFloat32(field, tensor));
+  }
 }
