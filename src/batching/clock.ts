@@ -16,3 +16,28 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** One timer that is set anew whenever the time for which it is set changes. */
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #ring: () => void;
+  #set: { readonly atMs: number; readonly cancel: () => void } | undefined;
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock;
+    this.#ring = ring;
+  }
+
+  /** Rings once, at about `atMs` on the clock or before; Infinity: not at all. What it was set for before does not ring any more. */
+  set(atMs: number): void {
+    if (this.#set?.atMs === atMs) return;
+    this.#set?.cancel();
+    this.#set = undefined;
+    if (atMs === Infinity) return;
+    const cancel = this.#clock.setTimer(Math.max(0, atMs - this.#clock.nowMs()), () => {
+      this.#set = undefined;
+      this.#ring();
+    });
+    this.#set = { atMs, cancel };
+  }
+}

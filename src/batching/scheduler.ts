@@ -19,7 +19,7 @@ import type { ContextCache } from './context-cache.js';
 import type { Engine } from '../engine/engine.js';
 import { toFault, type Fault } from '../errors.js';
 import { assemble, checkKeepable, settle, type AssembledBatch } from './assembly.js';
-import type { Clock } from './clock.js';
+import { Alarm, type Clock } from './clock.js';
 import { Job } from './job.js';
 import {
   type RejectReason,
@@ -63,7 +63,7 @@ export class Scheduler {
   #busyUntilMs = 0;
   /** When background work may begin at the earliest. */
   #backgroundFromMs = 0;
-  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  readonly #alarm: Alarm;
   #draining = false;
   #drained: (() => void)[] = [];
   #failure: Fault | undefined;
@@ -73,6 +73,7 @@ export class Scheduler {
     this.#observer = options.observer ?? {};
     this.#queue = new FairDeadlineQueue(options.queue);
     this.#background = new FairDeadlineQueue(options.backgroundQueue);
+    this.#alarm = new Alarm(options.clock, () => this.#pump());
     void options.engine.failed.then((fault) => this.#fail(engineFault(fault)));
   }
 
@@ -201,7 +202,7 @@ export class Scheduler {
       for (const job of queue.takeExpired(nowMs)) this.#reject(job, 'deadline', deadlineFault());
     }
     while (this.#running === undefined && this.#startNext(nowMs));
-    this.#setTimer();
+    this.#setAlarm();
     const idle = this.#queue.count + this.#background.count === 0 && this.#running === undefined;
     if (this.#draining && idle) this.#endDrain();
   }
@@ -268,30 +269,21 @@ export class Scheduler {
   }
 
   #endDrain(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#alarm.set(Infinity);
     for (const resolve of this.#drained) resolve();
     this.#drained = [];
   }
 
-  #setTimer(): void {
-    const { cache, clock } = this.#options;
+  #setAlarm(): void {
     const waits = this.#background.count > 0 && this.#queue.count === 0 && this.#running === undefined;
-    const atMs = Math.min(
-      this.#queue.nextDeadlineMs,
-      this.#background.nextDeadlineMs,
-      waits ? this.#backgroundFromMs : Infinity,
-      cache.nextExpiryMs,
+    this.#alarm.set(
+      Math.min(
+        this.#queue.nextDeadlineMs,
+        this.#background.nextDeadlineMs,
+        waits ? this.#backgroundFromMs : Infinity,
+        this.#options.cache.nextExpiryMs,
+      ),
     );
-    if (this.#timer?.atMs === atMs) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (atMs === Infinity) return;
-    const cancel = clock.setTimer(Math.max(0, atMs - clock.nowMs()), () => {
-      this.#timer = undefined;
-      this.#pump();
-    });
-    this.#timer = { atMs, cancel };
   }
 
   /** Ends a job wherever it is: whatever of it waits leaves the queue, what runs is thrown away. */
