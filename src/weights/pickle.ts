@@ -7,6 +7,7 @@
 import { invalid, type Fault } from '../errors.js';
 import { callKnown, harmless, storageOf } from './pickle-calls.js';
 import { PickleCursor } from './pickle-cursor.js';
+import { PickleStack } from './pickle-stack.js';
 import {
   knownGlobal,
   PickleDict,
@@ -31,9 +32,7 @@ const RESAVE = 'Save tensors alone: torch.save(model.state_dict(), path).';
 class PickleMachine {
   readonly #field: string;
   readonly #cursor: PickleCursor;
-  readonly #stack: PickleValue[] = [];
-  /** Stack heights at which a MARK stands. */
-  readonly #marks: number[] = [];
+  readonly #stack = new PickleStack((summary) => this.#refused(summary));
   readonly #memo = new Map<number, PickleValue>();
   readonly #storages: StorageRef[] = [];
 
@@ -48,7 +47,7 @@ class PickleMachine {
     for (let operations = 0; operations < MAX_OPERATIONS; operations++) {
       const opcode = this.#cursor.uint8();
       if (opcode === STOP) {
-        return { value: this.#pop(), byteLength: this.#cursor.position, storages: this.#storages };
+        return { value: this.#stack.pop(), byteLength: this.#cursor.position, storages: this.#storages };
       }
       this.#execute(opcode);
     }
@@ -69,38 +68,8 @@ class PickleMachine {
     }
   }
 
-  #push(value: PickleValue): void {
-    this.#stack.push(value);
-  }
-
-  /** The top value, taken off; what lies below a MARK is out of reach. */
-  #pop(): PickleValue {
-    if (this.#stack.length <= (this.#marks.at(-1) ?? 0))
-      throw this.#refused('pickle takes from an empty stack');
-    return this.#stack.pop()!;
-  }
-
-  #peek(): PickleValue {
-    const value = this.#pop();
-    this.#stack.push(value);
-    return value;
-  }
-
-  #popMark(): PickleValue[] {
-    const height = this.#marks.pop();
-    if (height === undefined) throw this.#refused('pickle has no MARK to return to');
-    return this.#stack.splice(height);
-  }
-
-  /** The last `count` values as a tuple. */
-  #tuple(count: number): void {
-    const items: PickleValue[] = [];
-    for (let i = 0; i < count; i++) items.unshift(this.#pop());
-    this.#push(new PickleTuple(items));
-  }
-
   #append(items: readonly PickleValue[]): void {
-    const list = this.#peek();
+    const list = this.#stack.top();
     if (list instanceof PickleOpaque) return;
     if (!(list instanceof PickleList))
       throw this.#refused('pickle appends to what is not a list', { found: typeName(list) });
@@ -108,7 +77,7 @@ class PickleMachine {
   }
 
   #setItems(items: readonly PickleValue[]): void {
-    const dict = this.#peek();
+    const dict = this.#stack.top();
     if (dict instanceof PickleOpaque) return;
     if (!(dict instanceof PickleDict))
       throw this.#refused('pickle sets items of what is not a dict', { found: typeName(dict) });
@@ -118,8 +87,8 @@ class PickleMachine {
 
   /** Attributes are left out; they are allowed on a state dict (`_metadata`) and on what is left out itself. */
   #build(): void {
-    const state = this.#pop();
-    const target = this.#peek();
+    const state = this.#stack.pop();
+    const target = this.#stack.top();
     if (target instanceof PickleOpaque) return;
     if (!(target instanceof PickleDict) || !(state instanceof PickleDict)) {
       throw this.#refused('pickle sets the state of an object', { found: typeName(target), mend: RESAVE });
@@ -128,18 +97,18 @@ class PickleMachine {
 
   /** `cls.__new__(cls, *args)` of a harmless class. */
   #newObject(): void {
-    this.#pop(); // arguments
-    const cls = this.#pop();
+    this.#stack.pop(); // arguments
+    const cls = this.#stack.pop();
     if (!(cls instanceof PickleGlobal) || typeof cls.name === 'string' || !('harmless' in cls.name)) {
       throw this.#refused('pickle makes an object', { found: typeName(cls), mend: RESAVE });
     }
-    this.#push(harmless(cls.name.harmless));
+    this.#stack.push(harmless(cls.name.harmless));
   }
 
   #storage(id: PickleValue): void {
     const storage = storageOf(this.#field, id);
     this.#storages.push(storage);
-    this.#push(storage);
+    this.#stack.push(storage);
   }
 
   #global(module: PickleValue, name: PickleValue): void {
@@ -158,18 +127,19 @@ class PickleMachine {
         },
       );
     }
-    this.#push(global);
+    this.#stack.push(global);
   }
 
   #recall(index: number): void {
     const value = this.#memo.get(index);
     if (value === undefined)
       throw this.#refused('pickle recalls what it has not stored', { found: `memo ${index}` });
-    this.#push(value);
+    this.#stack.push(value);
   }
 
   #execute(opcode: number): void {
     const cursor = this.#cursor;
+    const stack = this.#stack;
     switch (opcode) {
       case 0x80: // PROTO
         return this.#protocol();
@@ -177,72 +147,72 @@ class PickleMachine {
         cursor.uint64();
         return;
       case 0x28: // MARK
-        this.#marks.push(this.#stack.length);
+        stack.mark();
         return;
       case 0x30: // POP
-        this.#pop();
+        stack.pop();
         return;
       case 0x31: // POP_MARK
-        this.#popMark();
+        stack.popMark();
         return;
       case 0x32: // DUP
-        return this.#push(this.#peek());
+        return stack.push(stack.top());
       case 0x4e: // NONE
-        return this.#push(null);
+        return stack.push(null);
       case 0x88: // NEWTRUE
-        return this.#push(true);
+        return stack.push(true);
       case 0x89: // NEWFALSE
-        return this.#push(false);
+        return stack.push(false);
       case 0x4a: // BININT
-        return this.#push(cursor.int32());
+        return stack.push(cursor.int32());
       case 0x4b: // BININT1
-        return this.#push(cursor.uint8());
+        return stack.push(cursor.uint8());
       case 0x4d: // BININT2
-        return this.#push(cursor.uint16());
+        return stack.push(cursor.uint16());
       case 0x8a: // LONG1
-        return this.#push(cursor.integer(cursor.uint8()));
+        return stack.push(cursor.integer(cursor.uint8()));
       case 0x8b: // LONG4
-        return this.#push(cursor.integer(cursor.uint32()));
+        return stack.push(cursor.integer(cursor.uint32()));
       case 0x47: // BINFLOAT
-        return this.#push(cursor.float64());
+        return stack.push(cursor.float64());
       case 0x8c: // SHORT_BINUNICODE
-        return this.#push(cursor.text(cursor.uint8()));
+        return stack.push(cursor.text(cursor.uint8()));
       case 0x58: // BINUNICODE
-        return this.#push(cursor.text(cursor.uint32()));
+        return stack.push(cursor.text(cursor.uint32()));
       case 0x8d: // BINUNICODE8
-        return this.#push(cursor.text(cursor.uint64()));
+        return stack.push(cursor.text(cursor.uint64()));
       case 0x43: // SHORT_BINBYTES
-        return this.#push(cursor.bytes(cursor.uint8()));
+        return stack.push(cursor.bytes(cursor.uint8()));
       case 0x42: // BINBYTES
-        return this.#push(cursor.bytes(cursor.uint32()));
+        return stack.push(cursor.bytes(cursor.uint32()));
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        return this.#push(cursor.bytes(cursor.uint64()));
+        return stack.push(cursor.bytes(cursor.uint64()));
       case 0x29: // EMPTY_TUPLE
-        return this.#tuple(0);
+        return stack.push(new PickleTuple(stack.popLast(0)));
       case 0x85: // TUPLE1
-        return this.#tuple(1);
+        return stack.push(new PickleTuple(stack.popLast(1)));
       case 0x86: // TUPLE2
-        return this.#tuple(2);
+        return stack.push(new PickleTuple(stack.popLast(2)));
       case 0x87: // TUPLE3
-        return this.#tuple(3);
+        return stack.push(new PickleTuple(stack.popLast(3)));
       case 0x74: // TUPLE
-        return this.#push(new PickleTuple(this.#popMark()));
+        return stack.push(new PickleTuple(stack.popMark()));
       case 0x5d: // EMPTY_LIST
-        return this.#push(new PickleList());
+        return stack.push(new PickleList());
       case 0x61: // APPEND
-        return this.#append([this.#pop()]);
+        return this.#append([stack.pop()]);
       case 0x65: // APPENDS
-        return this.#append(this.#popMark());
+        return this.#append(stack.popMark());
       case 0x7d: // EMPTY_DICT
-        return this.#push(new PickleDict());
+        return stack.push(new PickleDict());
       case 0x73: {
         // SETITEM
-        const value = this.#pop();
-        return this.#setItems([this.#pop(), value]);
+        const value = stack.pop();
+        return this.#setItems([stack.pop(), value]);
       }
       case 0x75: // SETITEMS
-        return this.#setItems(this.#popMark());
+        return this.#setItems(stack.popMark());
       case 0x63: {
         // GLOBAL
         const module = cursor.line();
@@ -256,39 +226,39 @@ class PickleMachine {
       }
       case 0x93: {
         // STACK_GLOBAL
-        const name = this.#pop();
-        return this.#global(this.#pop(), name);
+        const name = stack.pop();
+        return this.#global(stack.pop(), name);
       }
       case 0x52: {
         // REDUCE
-        const args = this.#pop();
-        return this.#push(callKnown(this.#field, this.#pop(), args));
+        const args = stack.pop();
+        return stack.push(callKnown(this.#field, stack.pop(), args));
       }
       case 0x62: // BUILD
         return this.#build();
       case 0x51: // BINPERSID
-        return this.#storage(this.#pop());
+        return this.#storage(stack.pop());
       case 0x81: // NEWOBJ
         return this.#newObject();
       case 0x92: // NEWOBJ_EX
-        this.#pop(); // keyword arguments
+        stack.pop(); // keyword arguments
         return this.#newObject();
       case 0x8f: // EMPTY_SET
-        return this.#push(new PickleOpaque('builtins.set'));
+        return stack.push(new PickleOpaque('builtins.set'));
       case 0x90: // ADDITEMS
-        this.#append(this.#popMark());
+        this.#append(stack.popMark());
         return;
       case 0x91: // FROZENSET
-        this.#popMark();
-        return this.#push(new PickleOpaque('builtins.frozenset'));
+        stack.popMark();
+        return stack.push(new PickleOpaque('builtins.frozenset'));
       case 0x71: // BINPUT
-        this.#memo.set(cursor.uint8(), this.#peek());
+        this.#memo.set(cursor.uint8(), stack.top());
         return;
       case 0x72: // LONG_BINPUT
-        this.#memo.set(cursor.uint32(), this.#peek());
+        this.#memo.set(cursor.uint32(), stack.top());
         return;
       case 0x94: // MEMOIZE
-        this.#memo.set(this.#memo.size, this.#peek());
+        this.#memo.set(this.#memo.size, stack.top());
         return;
       case 0x68: // BINGET
         return this.#recall(cursor.uint8());
