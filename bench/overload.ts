@@ -181,7 +181,17 @@ async function measure(
 
 function tableOf(rows: readonly Row[]): string {
   return markdownTable(
-    ['load', 'deadline', 'offered', 'answered in time', 'refused', 'late or failed', 'engine busy', 'p50', ''],
+    [
+      'load',
+      'deadline',
+      'offered',
+      'answered in time',
+      'refused',
+      'late or failed',
+      'engine busy',
+      'p50',
+      '',
+    ],
     rows.map(({ load, deadlineMs, factor, goodput, refused, late, busy, p50Ms }) => [
       load,
       deadlineMs === undefined ? 'none' : `${deadlineMs.toFixed(0)} ms`,
