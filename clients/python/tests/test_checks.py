@@ -181,6 +181,32 @@ def test_gripper_coding(chunks: np.ndarray, model: ModelInfo) -> None:
     candidates_input(chunks, replace(model, gripper=Gripper(6, "minus_one_one")))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zero_one_grippers_for_a_model_of_minus_one_and_one(
+    chunks: np.ndarray, model: ModelInfo, dtype: type
+) -> None:
+    wanted = replace(model, gripper=Gripper(6, "minus_one_one"))
+    given = chunks.astype(dtype)
+    for states in (given[..., 6].copy(), np.zeros((3, 8)), np.full((3, 8), 0.01)):
+        given[..., 6] = states
+        with pytest.raises(InvalidInput, match="looks coded as 0 and 1") as caught:
+            candidates_input(given, wanted)
+        assert caught.value.mend is not None
+        assert "conventions.gripper" in caught.value.mend
+        candidates_input(given, wanted, unchecked=("actions",))
+        candidates_input(given, replace(model, gripper=Gripper(6, "continuous")))
+    moving = chunks.copy()
+    moving[..., 6] = np.linspace(-1, 1, 8)  # opens slowly, through 0
+    for right in (moving, np.zeros_like(chunks), np.ones_like(chunks)):
+        candidates_input(right, wanted)
+
+
+def test_a_value_that_float32_rounds_to_the_limit_is_inside(chunks: np.ndarray, model: ModelInfo) -> None:
+    near = chunks.astype(np.float64)
+    near[0, 0, 0] = 5 + 1e-9
+    candidates_input(near, model)
+
+
 def test_chunk_shapes(chunks: np.ndarray, model: ModelInfo) -> None:
     for wrong, mend in [
         (chunks.transpose(0, 2, 1), "transpose"),

@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from action_energy.errors import InvalidInput, found_of
-from action_energy.model import ModelInfo
+from action_energy.model import Gripper, ModelInfo
 
 NORMALIZED_LIMIT = 5.0
 """As the server has it: normalised actions, even perturbed ones, stay below this magnitude."""
+
+_NEAR = 0.05
+"""Of one of the two values of a gripper, as a policy's continuous head puts them out."""
 
 
 def check_candidates(
@@ -44,15 +47,16 @@ def check_candidates(
             found=found_of(shape),
             wanted=f"at most [{limits.candidates}, {model.chunk or limits.steps}]",
         )
-    finite = np.isfinite(values)
-    if not finite.all():
+    low, high = float(values.min()), float(values.max())  # NaN where one is
+    if not np.isfinite(low) or not np.isfinite(high):
+        finite = np.isfinite(values)
         raise _at(values, ~finite, model, field, "non-finite action", "a finite value", None)
-    if "actions" in unchecked:
-        return
-    _check_units(values, model, field)
+    if "actions" not in unchecked:
+        _check_units(values, max(-low, high), model, field)
 
 
-def _check_units(values: npt.NDArray[Any], model: ModelInfo, field: str) -> None:
+def _check_units(values: npt.NDArray[Any], largest: float, model: ModelInfo, field: str) -> None:
+    """`largest`: of the magnitudes."""
     # float32 against float64 bounds, as the server compares: float32(0.1) lies above a bound of 0.1
     single = values.astype(np.float32, copy=False)
     if model.bounds is not None:
@@ -68,33 +72,45 @@ def _check_units(values: npt.NDArray[Any], model: ModelInfo, field: str) -> None
                 f"within {_bounds(low, high, outside)}",
                 f"Clip it, or check that it is in the card's units ({model.units})",
             )
-    if model.units == "normalized_q99":
-        far = np.abs(single) > NORMALIZED_LIMIT
-        if far.any():
-            raise _at(
-                values,
-                far,
-                model,
-                field,
-                "does not look normalised",
-                f"q01/q99-normalised values, within ±{NORMALIZED_LIMIT:g}",
-                "Score the chunks that the policy puts out, before they are turned into robot units"
-                " (action_energy.conventions.Normalizer turns them back)",
-            )
-    gripper = model.gripper
-    if gripper is not None and gripper.coding == "zero_one":
-        negative = np.zeros(values.shape, bool)
-        negative[..., gripper.index] = values[..., gripper.index] < -0.5
-        if negative.any():
-            raise _at(
-                values,
-                negative,
-                model,
-                field,
-                "the gripper is not coded as 0 and 1",
-                "0 (one way) to 1 (the other)",
-                "action_energy.conventions.gripper turns one coding into the other",
-            )
+    if model.units == "normalized_q99" and np.float32(largest) > NORMALIZED_LIMIT:
+        raise _at(
+            values,
+            np.abs(single) > NORMALIZED_LIMIT,
+            model,
+            field,
+            "does not look normalised",
+            f"q01/q99-normalised values, within ±{NORMALIZED_LIMIT:g}",
+            "Score the chunks that the policy puts out, before they are turned into robot units"
+            " (action_energy.conventions.Normalizer turns them back)",
+        )
+    if model.gripper is not None and largest > 0:  # a warm-up with zeros codes nothing
+        _check_gripper(single, model.gripper, model, field)
+
+
+def _check_gripper(values: npt.NDArray[Any], gripper: Gripper, model: ModelInfo, field: str) -> None:
+    """Whether a two-valued gripper has the other coding: -1 where 0 is wanted; or nothing but 0 and 1 where 0 lies between both."""
+    states = values[..., gripper.index]
+    wrong = np.zeros(values.shape, bool)
+    if gripper.coding == "zero_one" and states.min() < -0.5:
+        wrong[..., gripper.index] = states < -0.5
+        summary, wanted = "the gripper is not coded as 0 and 1", "0 (one way) to 1 (the other)"
+    elif gripper.coding == "minus_one_one" and states.min() > -_NEAR:
+        middle = np.abs(states) < _NEAR
+        if not middle.any() or not (middle | (np.abs(states - 1) < _NEAR)).all():
+            return
+        wrong[..., gripper.index] = middle
+        summary, wanted = "the gripper looks coded as 0 and 1", "-1 (one way) and 1 (the other)"
+    else:
+        return
+    raise _at(
+        values,
+        wrong,
+        model,
+        field,
+        summary,
+        wanted,
+        "action_energy.conventions.gripper turns one coding into the other. If it is right: unchecked=('actions',)",
+    )
 
 
 def _bounds(low: npt.NDArray[Any], high: npt.NDArray[Any], where: npt.NDArray[np.bool_]) -> str:
@@ -130,8 +146,9 @@ class UnitsWatch:
         """True once, when all actions of the last `REQUESTS` requests were small. `values` [N, H, A]."""
         if model.units != "normalized_q99":
             return False
-        dims = [dim for dim in range(values.shape[-1]) if model.gripper is None or dim != model.gripper.index]
-        if not dims or np.abs(values[..., dims]).max() >= self.SMALL:
+        gripper = model.gripper
+        moves = values if gripper is None else np.delete(values, gripper.index, axis=-1)
+        if moves.size == 0 or max(-float(moves.min()), float(moves.max())) >= self.SMALL:
             self._small = 0
             return False
         self._small += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Tuple
 
 import numpy as np
@@ -58,7 +59,7 @@ class WireArray:
 
     def head(self, shape: Tuple[int, ...]) -> bytes:
         """The Tensor message without its data."""
-        return tensor_pb2.Tensor(dtype=_DTYPES[self.dtype], shape=shape).SerializeToString()
+        return _head(self.dtype, shape)
 
     def message(self) -> tensor_pb2.Tensor:
         return tensor_pb2.Tensor(dtype=_DTYPES[self.dtype], shape=self.shape, data=self.data.tobytes())
@@ -70,6 +71,12 @@ class WireArray:
             if self.dtype == "bfloat16"
             else self.data.astype(np.float32, copy=False)
         )
+
+
+@lru_cache(maxsize=64)  # a loop sends the same shapes again and again
+def _head(dtype: str, shape: Tuple[int, ...]) -> bytes:
+    message: bytes = tensor_pb2.Tensor(dtype=_DTYPES[dtype], shape=shape).SerializeToString()
+    return message
 
 
 def words_to_float32(words: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -85,16 +92,31 @@ def wire_array(value: ArrayLike, field: str, *, narrow: bool = False) -> WireArr
     Plain lists have no dtype and become float32.
     """
     array, is_bfloat16 = _host_array(value, field)
+    return _wire(array, is_bfloat16, field, narrow or isinstance(value, (list, tuple)))
+
+
+def wire_and_host(value: ArrayLike, field: str) -> Tuple[WireArray, npt.NDArray[Any]]:
+    """`wire_array(narrow=True)` and `host_array` of one value."""
+    array, is_bfloat16 = _host_array(value, field)
+    return _wire(array, is_bfloat16, field, True), _widened(array, is_bfloat16)
+
+
+def _wire(array: npt.NDArray[Any], is_bfloat16: bool, field: str, narrow: bool) -> WireArray:
     if not is_bfloat16:
-        array = _float_array(array, field, narrow or isinstance(value, (list, tuple)))
-    name = "bfloat16" if is_bfloat16 else array.dtype.name
+        array = _float_array(array, field, narrow)
+    name = "bfloat16" if is_bfloat16 else f"float{8 * array.dtype.itemsize}"
+    if array.dtype.isnative and sys.byteorder == "little" and array.flags.c_contiguous:
+        return WireArray(name, array)
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
     return WireArray(name, little)
 
 
 def host_array(value: ArrayLike, field: str) -> npt.NDArray[Any]:
     """In memory of the host, as NumPy has it; bfloat16 exactly as float32."""
-    array, is_bfloat16 = _host_array(value, field)
+    return _widened(*_host_array(value, field))
+
+
+def _widened(array: npt.NDArray[Any], is_bfloat16: bool) -> npt.NDArray[Any]:
     return words_to_float32(np.ascontiguousarray(array)).reshape(array.shape) if is_bfloat16 else array
 
 
@@ -176,7 +198,10 @@ def _torch_array(tensor: Any) -> Tuple[npt.NDArray[Any], bool]:
 
 def _words_of(array: npt.NDArray[Any]) -> Tuple[npt.NDArray[Any], bool]:
     """ml_dtypes' bfloat16 (JAX's, TensorFlow's) is a dtype of NumPy's by another name."""
-    if array.dtype == np.object_:
+    kind = array.dtype.kind
+    if kind in "fiub":
+        return array, False
+    if kind == "O":
         raise InvalidInput(
             "not numbers", field="array", found="objects or rows of different lengths", wanted="numbers"
         )

@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from action_energy._proto import energy_pb2, selection_pb2
 from action_energy.action_checks import check_candidates
-from action_energy.arrays import ArrayLike, WireArray, bool_array, host_array, squeeze_batch, wire_array
+from action_energy.arrays import (
+    ArrayLike,
+    WireArray,
+    bool_array,
+    host_array,
+    squeeze_batch,
+    wire_and_host,
+    wire_array,
+)
 from action_energy.checks import (
     Ranges,
     check_choice,
@@ -169,12 +177,12 @@ def candidates_input(
                 wanted="equal shapes [H, A]",
             )
         candidates = np.stack(chunks)
-    wire = wire_array(candidates, field, narrow=True)
+    wire, given = wire_and_host(candidates, field)
     if wire.data.ndim == 2:
         wire = WireArray(wire.dtype, wire.data[np.newaxis])
     if wire.data.ndim == 4 and wire.shape[0] == 1:
         wire = WireArray(wire.dtype, wire.data[0])
-    given = host_array(candidates, field).reshape(wire.shape)
+    given = given.reshape(wire.shape)
     if model is not None:
         check_candidates(given, model, unchecked, field)
     elif wire.data.ndim != 3 or min(wire.shape) < 1:
@@ -203,13 +211,11 @@ class ScoreRequest:
 
     def body(self, model: str, context_id: Optional[str], lease_ms: Optional[int]) -> bytes:
         """Everything but an inline context; `lease_ms`: keep that one."""
-        options = energy_pb2.ScoreOptions()
-        options.CopyFrom(self.options)
-        if lease_ms is not None:
-            options.keep_context.lease_ms = lease_ms
         message = energy_pb2.ScoreActionsRequest(
-            model=model, candidates=self.candidates.wire.message(), options=options
+            model=model, candidates=self.candidates.wire.message(), options=self.options
         )
+        if lease_ms is not None:
+            message.options.keep_context.lease_ms = lease_ms
         if context_id is not None:
             message.context_id = context_id
         return message.SerializeToString()
