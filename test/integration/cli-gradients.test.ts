@@ -178,3 +178,12 @@ test('an unknown loss and a temperature of zero are usage errors', async () => {
   assert.equal((await runCli(...base, '--loss', 'swap', '--tau', '0')).code, 2);
   assert.equal((await runCli(...base)).code, 2);
 });
+
+test('a missing folder for the output is found before anything is read', () =>
+  withDirectory(async (directory) => {
+    const out = path.join(directory, 'missing', 'out.safetensors');
+    const data = goldenPath('cross_relu_sigmoid.inputs.safetensors');
+    const result = await runCli('gradients', path.join(directory, 'none'), data, '--loss', 'swap', '-o', out);
+    assert.equal(result.code, 3, result.stderr);
+    assert.match(result.stderr, /missing\/out\.safetensors: cannot be written/);
+  }));
