@@ -3,7 +3,7 @@ import { compareModels, type CompareSide } from '../calibration/compare.js';
 import type { Comparison } from '../calibration/report/comparison.js';
 import { renderPage } from '../calibration/report/html/page.js';
 import { tableLines } from '../calibration/report/figure.js';
-import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison.js';
+import { comparisonRemarks, comparisonTable } from '../calibration/report/tables/comparison-table.js';
 import { loadCalibration } from '../calibration/store.js';
 import { writeWhole } from '../weights/whole-file.js';
 import { passOptions, withOpened, withProgress, type Opened } from './calibration-flags.js';

@@ -7,7 +7,10 @@ import { memoryColumns } from '../../../src/calibration/data/columns.js';
 import { calibrationData } from '../../../src/calibration/data/calibration-data.js';
 import { renderPage } from '../../../src/calibration/report/html/page.js';
 import { reportTables } from '../../../src/calibration/report/tables/report-tables.js';
-import { comparisonRemarks, comparisonTable } from '../../../src/calibration/report/tables/comparison.js';
+import {
+  comparisonRemarks,
+  comparisonTable,
+} from '../../../src/calibration/report/tables/comparison-table.js';
 import type { Engine } from '../../../src/engine/engine.js';
 import { seededRandom } from '../../../src/random.js';
 import { float32Tensor, type Tensor } from '../../../src/tensor/tensor.js';

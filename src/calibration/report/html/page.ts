@@ -6,7 +6,7 @@ import { number, cellText, isFigure, type Cell, type Table } from '../figure.js'
 import type { NamedReport } from '../reported.js';
 import { choiceRemarks, fittedWarning } from '../tables/choosing.js';
 import { omittedText, structureRemarks, tokenGroupRemark } from '../tables/chunks.js';
-import { comparisonRemarks, comparisonTable, winner } from '../tables/comparison.js';
+import { comparisonRemarks, comparisonTable, winner } from '../tables/comparison-table.js';
 import { reportTables } from '../tables/report-tables.js';
 import { pictures, type Picture } from './pictures.js';
 import { STYLE } from './style.js';

@@ -3,7 +3,7 @@ import type { NamedReport } from '../reported.js';
 import type { Table } from '../figure.js';
 import { controlTable, correlationTable, curveTable, gateTable } from './choosing.js';
 import { lossTable, negativeTable, structureTable, tokenGroupTable } from './chunks.js';
-import { comparisonTable } from './comparison.js';
+import { comparisonTable } from './comparison-table.js';
 import { int8Table, keyFigures, marginTable, pValueTable, scoreTable } from './key-figures.js';
 import { hardestTable, taskTable, timeTable, worstPickTable } from './rows.js';
 import { VERDICT_TEXT } from '../../choice/verdict.js';
