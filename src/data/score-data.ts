@@ -16,20 +16,9 @@ import { checkActions, type ActionBatch } from '../model/actions.js';
 import type { ModelCard } from '../model/card.js';
 import { checkContext, type CheckedContext } from '../model/context.js';
 import { BYTES_PER_ELEMENT, formatShape, type Tensor } from '../tensor/tensor.js';
-import { readOffsets, type TensorFile } from './tensor-file.js';
+import { DATA_KEYS, readOffsets, type TensorFile } from './tensor-file.js';
 
-/** Keys of the calibration layout that scoring has no use for. */
-const IGNORED = [
-  'task_id',
-  'episode_id',
-  'step',
-  'negatives',
-  'layer_actions',
-  'policy_actions',
-  'candidate_cost',
-  'outcome',
-  'token_group',
-];
+/** Those of the layout that scoring uses. */
 const KNOWN = ['hidden', 'offsets', 'pad_mask', 'candidates', 'actions'];
 
 export interface DataContext extends CheckedContext {
@@ -131,7 +120,7 @@ export async function openScoreData(
 
 function checkKeys(file: TensorFile, others: readonly string[]): void {
   const keys = [...file.header.keys()];
-  const understood = [...KNOWN, ...IGNORED, ...others];
+  const understood: readonly string[] = [...DATA_KEYS, ...others];
   const unknown = keys.find((key) => !understood.includes(key));
   if (unknown !== undefined) {
     throw invalid(`${file.path}: ${unknown}`, 'unknown key', {

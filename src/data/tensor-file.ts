@@ -4,6 +4,24 @@ import { byteLength, type DType, type Tensor, formatShape } from '../tensor/tens
 import { readTensors } from '../weights/checkpoint.js';
 import { openSafetensors } from '../weights/safetensors.js';
 
+/** Keys of the layout of data files (docs/calibration.md); each reader uses those that it needs. */
+export const DATA_KEYS = [
+  'hidden',
+  'offsets',
+  'actions',
+  'pad_mask',
+  'task_id',
+  'episode_id',
+  'step',
+  'negatives',
+  'layer_actions',
+  'policy_actions',
+  'candidates',
+  'candidate_cost',
+  'outcome',
+  'token_group',
+] as const;
+
 export interface TensorFile {
   readonly path: string;
   readonly header: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;

@@ -17,27 +17,11 @@
  *
  * Shards have the same columns; ids are global: the same episode_id in two shards is one episode.
  */
+import { DATA_KEYS } from '../../data/tensor-file.js';
 import type { ModelCard } from '../../model/card.js';
 import { nearest, type Problem } from '../../model/problems.js';
 import { isFloatDType, formatShape, type DType } from '../../tensor/tensor.js';
 import type { Columns } from './columns.js';
-
-export const KNOWN_COLUMNS = [
-  'hidden',
-  'offsets',
-  'actions',
-  'pad_mask',
-  'task_id',
-  'episode_id',
-  'step',
-  'negatives',
-  'layer_actions',
-  'policy_actions',
-  'candidates',
-  'candidate_cost',
-  'outcome',
-  'token_group',
-] as const;
 
 /** A file is kept for each of a stream's, and no policy has so many. */
 const MOST_LAYERS = 256;
@@ -65,9 +49,9 @@ export function shardLayout(
     problems.push({ field: `${name}: ${column}`, summary, found, wanted, ...(mend ? { mend } : {}) });
   };
   for (const column of header.keys()) {
-    if ((KNOWN_COLUMNS as readonly string[]).includes(column)) continue;
-    const near = nearest(column, KNOWN_COLUMNS);
-    problem(column, 'unknown key', column, KNOWN_COLUMNS.join(', '), near && `Did you mean ${near}?`);
+    if ((DATA_KEYS as readonly string[]).includes(column)) continue;
+    const near = nearest(column, DATA_KEYS);
+    problem(column, 'unknown key', column, DATA_KEYS.join(', '), near && `Did you mean ${near}?`);
   }
   for (const column of ['hidden', 'actions']) {
     if (!header.has(column)) problem(column, 'missing', [...header.keys()].join(', ') || 'no keys', column);
@@ -93,7 +77,7 @@ export function shardLayout(
     outcome: [rows],
     token_group: ragged || header.get('token_group')?.shape.length !== 2 ? ['any'] : [rows, 'any'],
   };
-  for (const column of KNOWN_COLUMNS) {
+  for (const column of DATA_KEYS) {
     const entry = header.get(column);
     if (entry === undefined) continue;
     if (
