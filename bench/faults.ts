@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { summarize } from '../src/client/load.js';
+import { summarize } from '../src/client/load-loops.js';
 import { overload, SERVE_BUNDLED } from '../test/support/load.js';
 import { startServerProcess } from '../test/support/server-process.js';
 import { FULL, runAttacks, type Check } from '../test/support/attacks.js';

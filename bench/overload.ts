@@ -12,7 +12,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { COLOURS, frame, px, svg } from '../src/calibration/report/html/svg.js';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { runOpenLoop, runClosedLoop } from '../src/client/load.js';
+import { runOpenLoop, runClosedLoop } from '../src/client/load-loops.js';
 import { Fault, invalid, type FaultKind } from '../src/errors.js';
 import { saveBundle } from '../src/model/bundle.js';
 import { contract } from '../src/wire/contract.js';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { summarize, runOpenLoop } from '../src/client/load.js';
+import { summarize, runOpenLoop } from '../src/client/load-loops.js';
 import { measureCosts } from '../src/client/measure-costs.js';
 import { randomRequests } from '../src/client/random-requests.js';
 import { saveBundle } from '../src/model/bundle.js';

@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { EnergyClient } from '../src/client/energy-client.js';
-import { summarize, runOpenLoop } from '../src/client/load.js';
+import { summarize, runOpenLoop } from '../src/client/load-loops.js';
 import { bundledRequests, capacity, SERVE_BUNDLED } from '../test/support/load.js';
 import { residentBytes, startServerProcess } from '../test/support/server-process.js';
 import { markdownTable } from './table.js';

@@ -15,7 +15,7 @@ import { Fault, toFault } from '../src/errors.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import type { ScoreActionsResponse__Output } from '../src/generated/action_energy/v1/ScoreActionsResponse.js';
 import { contract } from '../src/wire/contract.js';
-import { runClosedLoop } from '../src/client/load.js';
+import { runClosedLoop } from '../src/client/load-loops.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bench/load_client.py', import.meta.url));
 

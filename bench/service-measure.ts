@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EnergyClient } from '../src/client/energy-client.js';
-import { summarize, type LatencySummary, runClosedLoop } from '../src/client/load.js';
+import { summarize, type LatencySummary, runClosedLoop } from '../src/client/load-loops.js';
 import { valueOf, type Engine, type EngineBatch } from '../src/engine/engine.js';
 import type { ScoreActionsRequest } from '../src/generated/action_energy/v1/ScoreActionsRequest.js';
 import { openNodeLoad, openPythonLoad, scoreMessage, type Load } from './service-load.js';

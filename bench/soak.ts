@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { summarize } from '../src/client/load.js';
+import { summarize } from '../src/client/load-loops.js';
 import { saveBundle } from '../src/model/bundle.js';
 import { SERVE_BUNDLED } from '../test/support/load.js';
 import {

@@ -2,7 +2,7 @@
 import process from 'node:process';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { EnergyClient } from '../client/energy-client.js';
-import { summarize, type LatencySummary, runOpenLoop, type OpenLoopResult } from '../client/load.js';
+import { summarize, type LatencySummary, runOpenLoop, type OpenLoopResult } from '../client/load-loops.js';
 import { randomRequests, type RequestShape } from '../client/random-requests.js';
 import { addClientFlags, callSettings, withClient, type ClientFlags } from './client-flags.js';
 import { parseNumber } from './import-flags.js';

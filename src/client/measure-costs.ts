@@ -1,7 +1,7 @@
 /** What requests cost a server, measured from outside by callers that always have the next request ready. */
 import type { Model__Output } from '../generated/action_energy/v1/Model.js';
 import type { Costs } from '../planning/fleet.js';
-import { runClosedLoop, type ClosedLoopResult, summarize } from './load.js';
+import { runClosedLoop, type ClosedLoopResult, summarize } from './load-loops.js';
 import type { EnergyClient } from './energy-client.js';
 import { randomRequests, type RandomRequests, type RequestShape } from './random-requests.js';
 

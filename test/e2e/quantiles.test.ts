@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { percentile } from '../../src/client/load.js';
+import { percentile } from '../../src/client/load-loops.js';
 import { startMetricsServer } from '../../src/metrics/http.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { seededRandom } from '../../src/random.js';

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { EnergyClient } from '../../src/client/energy-client.js';
 import { randomRequests, type RandomRequests } from '../../src/client/random-requests.js';
-import { runOpenLoop, type OpenLoopResult } from '../../src/client/load.js';
+import { runOpenLoop, type OpenLoopResult } from '../../src/client/load-loops.js';
 import { readMetrics, residentBytes, type ServerProcess } from './server-process.js';
 
 /** The folder of bundled models. */

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_BOUNDS } from '../../../src/batching/defaults.js';
-import { summarize, type LatencySummary } from '../../../src/client/load.js';
+import { summarize, type LatencySummary } from '../../../src/client/load-loops.js';
 import { loadOf, type Costs } from '../../../src/planning/fleet.js';
 import { seededRandom, type Random } from '../../../src/random.js';
 import { bench, encodeOnly, inline, scoring, work } from '../batching/work-builder.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { percentile, summarize, runOpenLoop } from '../../src/client/load.js';
+import { percentile, summarize, runOpenLoop } from '../../src/client/load-loops.js';
 import { Fault } from '../../src/errors.js';
 
 test('sends every call that is due, each once and in order', async () => {
