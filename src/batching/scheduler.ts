@@ -1,19 +1,18 @@
 /**
  * The one loop with the one timer between requests and the engine.
  *
- * `submit` takes the contexts that a work names into use (`context-cache.ts`) and puts it into a bounded queue
- * (`queue.ts`). Whenever the engine is free, `plan.ts` takes the next batch out of the queue, `assembly.ts` gives its
- * contexts slots, and the engine runs it; while it runs, the next batch gathers. There is no waiting window:
- * a free engine takes what waits. The loop runs on every submit, on every finished batch, and on the timer, which is
- * set to the next deadline that waits or the next lease that runs out, whichever comes first.
+ * `submit` takes the contexts that a work names into use (`context-cache.ts`) and puts it into a bounded queue (`queue.ts`). Whenever
+ * the engine is free, `plan.ts` takes the next batch out of the queue, `assembly.ts` gives its contexts slots, and the engine runs it;
+ * while it runs, the next batch gathers. There is no waiting window: a free engine takes what waits. The loop runs on every submit, on
+ * every finished batch, and on the timer, which is set to the next deadline that waits or the next lease that runs out.
  *
- * A batch cannot be interrupted, so it is bounded: work larger than the bounds goes piece by piece (`plan.ts`), and others
- * have their turn between two pieces. Background work goes the same way, with bounds of its own, and only when nothing else
- * waits or runs, or has within the last `backgroundGraceMs`.
+ * A batch cannot be interrupted, so it is bounded: work larger than the bounds goes piece by piece (`plan.ts`), and others have their
+ * turn between two pieces. Background work goes the same way, with bounds of its own, and only when nothing else waits or runs, or has
+ * within the last `backgroundGraceMs`.
  *
- * Every submitted work settles exactly once. Cancelled, expired and hopeless work is not computed, nor is what is left of
- * work that was begun. When a batch is lost, its works end as `unavailable` and the next batch goes; when the engine fails,
- * everything that waits or runs is rejected so, and everything after.
+ * Every submitted work settles exactly once. Cancelled, expired and hopeless work is not computed, nor is what is left of work that was
+ * begun. When a batch is lost, its works end as `unavailable` and the next batch goes; when the engine fails, everything that waits or
+ * runs is rejected so, and everything after.
  */
 import type { ContextCache } from './context-cache.js';
 import type { Engine } from '../engine/engine.js';
