@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, TypeVar,
 
 from action_energy import results
 from action_energy.aio_stream import AsyncScoreStream
+from action_energy.aio_training import AsyncTraining
 from action_energy.arrays import ArrayLike
 from action_energy.contexts import ContextHandle, ContextLike
 from action_energy.drive import drive_async
@@ -19,9 +20,11 @@ from action_energy.options import (
     RankOptions,
     RefineOptions,
     SelectOptions,
+    TrainOptions,
 )
 from action_energy.plans import Plan
 from action_energy.target import TLS, Target, Token
+from action_energy.training import training_start
 from action_energy.transport import AsyncGrpcTransport, AsyncTransport
 
 if TYPE_CHECKING:
@@ -81,6 +84,12 @@ class AsyncEnergyClient:
     def stream(self, *, model: Optional[str] = None) -> AsyncScoreStream:
         """`async with client.stream() as stream:`"""
         return AsyncScoreStream(self._operations, self._transport, model)
+
+    async def train(self, **options: Unpack[TrainOptions]) -> AsyncTraining:
+        """`async with await client.train() as training:`"""
+        return await AsyncTraining.begun(
+            self._transport, training_start(self._operations.model_name, **options)
+        )
 
     async def report_outcome(
         self, decision: Union[str, results.Selection], **options: Unpack[OutcomeOptions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional, Sequence, TypeVar, Union
+from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, TypeVar, Union
 
 from action_energy import results
 from action_energy.arrays import ArrayLike
@@ -19,6 +19,7 @@ from action_energy.options import (
     RankOptions,
     RefineOptions,
     SelectOptions,
+    TrainOptions,
 )
 from action_energy.plans import Plan
 from action_energy.stream import ScoreStream
@@ -113,28 +114,13 @@ class EnergyClient:
         """A stream for a control loop: `submit(...)`, `latest()`."""
         return ScoreStream(self._operations, self._transport, model)
 
-    def train(
-        self,
-        *,
-        model: Optional[str] = None,
-        card: Optional[Mapping[str, Any]] = None,
-        losses: Optional[Mapping[str, float]] = None,
-        negatives: Sequence[str] = (),
-        schedule: str = "constant",
-        **numbers: float,
-    ) -> Training:
+    def train(self, **options: Unpack[TrainOptions]) -> Training:
         """A training session on a server that was started with `--training`: `step(batch)`, `save(name)`; one at a time a server.
+        Options: `action_energy.options.TrainOptions`.
 
-        It begins with a served model, or with the `card` of a new one (energy.json as a dict). `losses`: weights by kind, e.g.
-        `{"swap": 1.0, "rank": 0.5}`. `schedule`: constant or cosine. `numbers`: tau, accumulate, updates, learning_rate,
-        weight_decay, ramp_updates, energy_warm_steps, clip, dropout, seed; what is absent is as `action-energy train` has it.
         Errors: `InvalidInput` with the field; `NotReady` a server that does not train; `Overloaded` somebody else trains.
         """
-        name = self._operations.name_of(model)
-        start = training_start(
-            name, card=card, losses=losses, negatives=negatives, schedule=schedule, **numbers
-        )
-        return Training(self._transport, start)
+        return Training(self._transport, training_start(self._operations.model_name, **options))
 
     def report_outcome(
         self, decision: Union[str, results.Selection], **options: Unpack[OutcomeOptions]

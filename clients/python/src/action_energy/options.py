@@ -3,7 +3,7 @@ absent option are the same."""
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, TypedDict, Union
+from typing import Any, Mapping, Optional, Sequence, TypedDict, Union
 
 from action_energy._proto import energy_pb2
 from action_energy.arrays import ArrayLike
@@ -114,3 +114,28 @@ class OutcomeOptions(TypedDict, total=False):
     whole_episode: bool
     """The outcome of all decisions of that episode."""
     deadline: Optional[float]
+
+
+class TrainOptions(TypedDict, total=False):
+    """What is absent is as `action-energy train` has it."""
+
+    model: Optional[str]
+    """The served model that it begins with; absent: the client's."""
+    card: Optional[Mapping[str, Any]]
+    """In place of a model: the card of a new one (energy.json as a dict)."""
+    losses: Optional[Mapping[str, float]]
+    """Weights by kind, e.g. `{"swap": 1.0, "rank": 0.5}`."""
+    negatives: Sequence[str]
+    schedule: str
+    """`constant` (default) or `cosine`."""
+    updates: int
+    accumulate: int
+    """Steps whose gradients make one update."""
+    learning_rate: float
+    weight_decay: float
+    ramp_updates: int
+    energy_warm_steps: int
+    clip: float
+    dropout: float
+    tau: float
+    seed: int

@@ -57,9 +57,13 @@ class Training:
 
     def __init__(self, transport: Transport, start: training_pb2.TrainingStart) -> None:
         self._messages: queue.SimpleQueue[Optional[bytes]] = queue.SimpleQueue()
+        self._closed = False
         self._answers, self._cancel = transport.stream(TRAIN_STEP, self._requests())
-        request = training_pb2.TrainStepRequest(start=start)
-        self.parameters = self._ask(request.SerializeToString()).started.parameters
+        try:
+            self.parameters = self._ask(start_request(start)).started.parameters
+        except BaseException:
+            self.close()
+            raise
         """Numbers that are trained."""
 
     def step(self, batch: Mapping[str, ArrayLike]) -> StepMetrics:
@@ -71,17 +75,16 @@ class Training:
         Errors: `InvalidInput` with the field, NaN included; `Overloaded` a batch that is too large; `NotReady` after the last
         update. Weights and optimiser are as they were then, and the session goes on.
         """
-        return _metrics(self._ask(joined(nested(_ROWS, _rows(batch)))).step)
+        return metrics(self._ask(rows_request(batch)).step)
 
     def save(self, name: str, *, replace: bool = False) -> results.AnsweredBy:
         """Writes the weights as a bundle into the server's models folder; its name and digest. `Reload` serves it. Errors:
         `NotReady` a bundle of that name is there (`replace`), or it cannot be written."""
-        save = training_pb2.SaveModel(name=name, replace=replace)
-        answer = self._ask(training_pb2.TrainStepRequest(save=save).SerializeToString())
-        return results.answered_by(answer.saved.model)
+        return results.answered_by(self._ask(save_request(name, replace)).saved.model)
 
     def close(self) -> None:
         """Ends the session; what was not saved is gone. Idempotent."""
+        self._closed = True
         self._messages.put(None)
         self._cancel()
 
@@ -92,14 +95,10 @@ class Training:
         self.close()
 
     def _ask(self, payload: bytes) -> training_pb2.TrainStepResponse:
+        if self._closed:
+            return answer_of(None)
         self._messages.put(payload)
-        message = next(self._answers, None)
-        if message is None:
-            raise Unavailable("the session has ended")
-        answer = training_pb2.TrainStepResponse.FromString(message)
-        if answer.HasField("error"):
-            raise error_of_status(answer.error.code, answer.error.message, answer.error)
-        return answer
+        return answer_of(next(self._answers, None))
 
     def _requests(self) -> Iterator[bytes]:
         """What gRPC writes, on a thread of its own."""
@@ -110,16 +109,43 @@ class Training:
             yield payload
 
 
+def start_request(start: training_pb2.TrainingStart) -> bytes:
+    request: bytes = training_pb2.TrainStepRequest(start=start).SerializeToString()
+    return request
+
+
+def rows_request(batch: Mapping[str, ArrayLike]) -> bytes:
+    """Errors: see `Training.step`."""
+    return joined(nested(_ROWS, _rows(batch)))
+
+
+def save_request(name: str, replace: bool) -> bytes:
+    save = training_pb2.SaveModel(name=name, replace=replace)
+    request: bytes = training_pb2.TrainStepRequest(save=save).SerializeToString()
+    return request
+
+
+def answer_of(message: Optional[bytes]) -> training_pb2.TrainStepResponse:
+    """Errors: the server's; `Unavailable` the end of the session (None)."""
+    if message is None:
+        raise Unavailable("the session has ended")
+    answer = training_pb2.TrainStepResponse.FromString(message)
+    if answer.HasField("error"):
+        raise error_of_status(answer.error.code, answer.error.message, answer.error)
+    return answer
+
+
 def training_start(
-    model: str,
+    own: str,
     *,
+    model: Optional[str] = None,
     card: Optional[Mapping[str, Any]] = None,
     losses: Optional[Mapping[str, float]] = None,
     negatives: Sequence[str] = (),
     schedule: str = "constant",
     **numbers: Any,
 ) -> training_pb2.TrainingStart:
-    """Errors: `InvalidInput` what the contract has no word for."""
+    """`own`: the client's model, where no other is named. Errors: `InvalidInput` what the contract has no word for."""
     check_choice(schedule, ("constant", "cosine"), "schedule")
     try:
         recipe = training_pb2.TrainingRecipe(
@@ -136,7 +162,7 @@ def training_start(
         raise InvalidInput("not a recipe", field="recipe", found=str(cause)) from cause
     if card is not None:
         return training_pb2.TrainingStart(card_json=json.dumps(card), recipe=recipe)
-    return training_pb2.TrainingStart(model=model, recipe=recipe)
+    return training_pb2.TrainingStart(model=own if model is None else model, recipe=recipe)
 
 
 def _rows(batch: Mapping[str, ArrayLike]) -> List[Part]:
@@ -164,7 +190,7 @@ def _rows(batch: Mapping[str, ArrayLike]) -> List[Part]:
     return parts
 
 
-def _metrics(figures: training_pb2.TrainingFigures) -> StepMetrics:
+def metrics(figures: training_pb2.TrainingFigures) -> StepMetrics:
     def present(name: str) -> Optional[float]:
         value: float = getattr(figures, name)
         return value if figures.HasField(name) else None
