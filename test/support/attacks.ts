@@ -207,10 +207,12 @@ function attacks(scale: Scale): Attack[] {
       },
     },
     {
-      done: `${cancels} calls of one client, cancelled as fast as it can`,
+      done: `${cancels} calls of one connection, cancelled as fast as it can, beside a stream on it`,
       async run({ server }) {
         const stormy = await EnergyClient.open({ address: server.address });
         const requests = await bundledRequests(stormy, 4);
+        const stream = stormy.stream();
+        await stream.score(requests.score(0));
         let left = cancels;
         const storm = async (): Promise<string[]> => {
           const outcomes: string[] = [];
@@ -222,13 +224,15 @@ function attacks(scale: Scale): Attack[] {
           return outcomes;
         };
         const all = (await Promise.all(Array.from({ length: 16 }, storm))).flat();
+        const afterwards = await kindOf(stream.score(requests.score(0)));
+        stream.end();
         stormy.close();
         const counts = await tally(all.map((outcome) => Promise.resolve(outcome)));
         const { ok = 0, cancelled = 0, exhausted = 0 } = counts;
         return {
-          bound: 'each ends once',
-          seen: JSON.stringify(counts),
-          ok: ok + cancelled + exhausted === cancels && cancelled > 0,
+          bound: 'each ends once, the stream goes on',
+          seen: `${JSON.stringify(counts)}, the stream is answered ${afterwards}`,
+          ok: ok + cancelled + exhausted === cancels && cancelled > 0 && afterwards === 'ok',
         };
       },
     },

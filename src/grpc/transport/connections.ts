@@ -10,6 +10,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../batching/clock.js';
 import type { Metrics } from '../../metrics/metrics.js';
+import { Resets } from './resets.js';
 
 export interface ConnectionBounds {
   /** In all. */
@@ -29,10 +30,10 @@ export interface ConnectionsOptions extends ConnectionBounds {
 }
 
 /**
- * Why a connection ended. `limit`, `peer_limit`: it was not let in; `displaced`: it made room for another; `server`: a ping without
- * an answer, or the server stops.
+ * Why a connection ended. `limit`, `peer_limit`: it was not let in; `displaced`: it made room for another; `resets`: too many of its
+ * calls were cancelled (`resets.ts`); `server`: a ping without an answer, or the server stops.
  */
-type Cause = 'limit' | 'peer_limit' | 'idle' | 'displaced' | 'client' | 'error' | 'server';
+type Cause = 'limit' | 'peer_limit' | 'idle' | 'displaced' | 'resets' | 'client' | 'error' | 'server';
 
 interface Open {
   readonly session: ServerHttp2Session;
@@ -113,11 +114,21 @@ export class Connections {
       sent: 0,
     };
     this.#open.add(open);
+    const resets = new Resets(clock);
+    const reset = (): void => {
+      if (!resets.add() || session.closed) return;
+      open.cause ??= 'resets';
+      session.close(); // with a GOAWAY: its other calls go on
+    };
     session.on('stream', (stream) => {
       open.calls++;
+      // not when it has closed, which takes turns of the loop: hundreds may come in one read
+      if (stream.aborted) reset();
+      else stream.once('aborted', reset);
       stream.once('close', () => {
         open.calls--;
         open.idleSinceMs = clock.nowMs();
+        if (stream.rstCode !== 0 && !stream.aborted) reset(); // after its answer was written
       });
     });
     socket.once('end', () => (open.cause ??= 'client'));

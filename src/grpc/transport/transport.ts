@@ -16,6 +16,7 @@ import { Server, type ServerCredentials, type ServerInterceptor } from '@grpc/gr
 import { systemClock } from '../../batching/clock.js';
 import { Fault } from '../../errors.js';
 import { Connections, type ConnectionsOptions } from './connections.js';
+import { RESET_OPTIONS } from './resets.js';
 import { WireCalls, type WireOptions } from './wire-calls.js';
 
 /**
@@ -27,13 +28,6 @@ const MAX_FRAME_BYTES = 1 << 20;
 const CONNECTION_WINDOW_BYTES = 16 << 20;
 /** Of one call, as gRPC's C core has it. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/**
- * A control loop that cancels each call sends a reset with each; beyond nghttp2's own 1000 at once and 33 a second the whole
- * connection would go, with other callers' calls on it. What a cancelled call costs is bounded elsewhere: calls under way
- * by `concurrentStreams`, and nothing of it is computed. Node 20 does not know the setting.
- */
-const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
-
 export interface TransportOptions
   extends Omit<WireOptions, 'windowBytes'>, Omit<ConnectionsOptions, 'clock'> {
   readonly metrics: WireOptions['metrics'] & ConnectionsOptions['metrics'];
@@ -70,7 +64,7 @@ export function createGrpcServer(options: TransportOptions, interceptors: Server
   if (internals.commonServerOptions === undefined || create === undefined || begin === undefined) {
     throw new Fault('internal', 'this version of grpc-js hides its HTTP/2 servers: windows cannot be set');
   }
-  Object.assign(internals.commonServerOptions, RESETS);
+  Object.assign(internals.commonServerOptions, RESET_OPTIONS);
   internals.commonServerOptions.settings = {
     ...internals.commonServerOptions.settings,
     initialWindowSize: windowBytes,

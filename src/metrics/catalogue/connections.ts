@@ -15,7 +15,7 @@ export const CONNECTIONS = {
     name: 'action_energy_connections_closed_total',
     unit: 'count',
     labels: ['cause'],
-    help: 'Connections that ended, by cause. limit, peer_limit and displaced: too many are open, find the address that opens them. idle: no call for --connection-idle-ms. error: the network, or a client that breaks HTTP/2',
+    help: 'Connections that ended, by cause. limit, peer_limit and displaced: too many are open, find the address that opens them. idle: no call for --connection-idle-ms. resets: its clients cancel hundreds of calls, whose other calls ran on. error: the network, or a client that breaks HTTP/2',
     panel: { row: 'connections', title: 'Connections closed by cause', show: 'rate', by: ['cause'] },
   },
   connectionReceived: {

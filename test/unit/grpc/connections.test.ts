@@ -35,8 +35,7 @@ describe('connections', () => {
       { ScoreActionsStream },
       {
         ScoreActionsStream: (call: ServerDuplexStream<unknown, unknown>) => {
-          call.on('data', () => undefined);
-          call.on('end', () => call.end());
+          call.on('data', () => call.end());
           call.on('error', () => undefined);
         },
       },
@@ -113,6 +112,43 @@ describe('connections', () => {
     clearInterval(pings);
     await until(async () => (await closed('idle')) === 1);
     assert.equal(busy!.destroyed, false);
+  });
+
+  test('calls cancelled by the thousand cost no other call of their connections', async () => {
+    await serve({ connections: 64, peerConnections: 64 });
+    const codes: number[] = [];
+    const held: http2.ClientHttp2Stream[] = [];
+    const connection = async (): Promise<http2.ClientHttp2Session> => {
+      const session = (await open())!;
+      session.on('goaway', (code) => codes.push(code));
+      held.push(call(session)); // another caller's
+      return session;
+    };
+    let session = await connection();
+    for (let i = 0; i < 3_000; i++) {
+      if (session.closed) session = await connection(); // as gRPC's clients do after a GOAWAY
+      const cancelled = call(session);
+      cancelled.close(http2.constants.NGHTTP2_CANCEL);
+      await once(cancelled, 'close');
+      // as many as a client may have under way, which it cancels before it reads
+      if (i % 250 === 249 && !session.closed) await new Promise((resolve) => session.ping(resolve));
+    }
+    const answers = held.map(async (stream) => {
+      const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+      stream.resume();
+      return headers[':status'];
+    });
+    for (const stream of held) stream.end(Buffer.alloc(5)); // a message
+    assert.deepEqual(
+      await Promise.all(answers),
+      held.map(() => 200),
+    );
+    assert.ok(held.length >= 3, 'connections were given up for new ones');
+    assert.deepEqual(
+      codes,
+      codes.map(() => http2.constants.NGHTTP2_NO_ERROR),
+    );
+    await until(async () => (await closed('resets')) === held.length - 1);
   });
 
   test('what its client ends, and what breaks, are told apart; bytes are counted', async () => {

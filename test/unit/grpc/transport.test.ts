@@ -102,29 +102,6 @@ describe('receive windows', () => {
   });
 });
 
-const [NODE = 0] = process.versions.node.split('.').map(Number);
-
-test(
-  'twice as many cancels at once as nghttp2 forgives by itself leave the connection as it was',
-  { skip: NODE < 22 && 'Node 20 has no setting for it' },
-  async () => {
-    const server = unreading(createGrpcServer(OPTIONS, []));
-    const port = await bindTcp(server, { host: '127.0.0.1', port: 0 }, ServerCredentials.createInsecure());
-    const session = await openSession(`127.0.0.1:${port}`);
-    for (let i = 0; i < 2_000; i++) {
-      const stream = upload(session);
-      stream.close(http2.constants.NGHTTP2_CANCEL);
-      await once(stream, 'close');
-    }
-    await new Promise<void>((resolve, reject) => {
-      session.ping((error) => (error === null ? resolve() : reject(error)));
-    });
-    assert.equal(session.closed, false);
-    session.destroy();
-    server.forceShutdown();
-  },
-);
-
 describe('what is not gRPC', () => {
   let server: Server;
   let session: http2.ClientHttp2Session;
