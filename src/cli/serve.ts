@@ -9,7 +9,9 @@ import { pino, type Logger } from 'pino';
 import { addConfigOptions, configFlags } from '../config/flags.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
+import type { Engine, Precision } from '../engine/engine.js';
 import { startEngine } from '../engine/start.js';
+import { EngineThreads } from '../engine/threads.js';
 import { Fault, invalid, toFault } from '../errors.js';
 import { int8Objection } from '../calibration/report/precision.js';
 import { loadCalibration } from '../calibration/store.js';
@@ -90,16 +92,19 @@ function withBundles(given: ReturnType<typeof configFlags>, bundles: readonly st
 
 function engineStarter(
   { provider, threads, precision, deviceId }: Config['engine'],
+  engineThreads: EngineThreads,
   log: Logger,
 ): EngineStarter {
+  const start = (bundle: ModelBundle, chosen: Precision): Promise<Engine> =>
+    startEngine(bundle, { ...options, precision: chosen }, engineThreads);
   const options = {
     provider,
     threads: threads ?? availableParallelism(),
     ...(deviceId === undefined ? {} : { deviceId }),
   };
   return async (bundle) => {
-    if (precision !== 'auto') return startEngine(bundle, { ...options, precision });
-    const exact = await startEngine(bundle, { ...options, precision: 'float32' });
+    if (precision !== 'auto') return start(bundle, precision);
+    const exact = await start(bundle, 'float32');
     const objection =
       exact.info.provider === 'cpu'
         ? await objectionToInt8(bundle)
@@ -108,7 +113,7 @@ function engineStarter(
     log.info({ ...chosen, ...(objection !== undefined && { because: objection }) }, 'precision chosen');
     if (objection !== undefined) return exact;
     await exact.close();
-    return startEngine(bundle, { ...options, precision: 'int8' });
+    return start(bundle, 'int8');
   };
 }
 
@@ -155,12 +160,14 @@ async function checkFiles(config: Config): Promise<void> {
 async function serve(config: Config, log: Logger): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   setLogger(grpcLogger(log));
-  const starting = startServer(config, { log, startEngine: engineStarter(config.engine, log) });
+  const threads = new EngineThreads(1); // models are loaded one after the other
+  const starting = startServer(config, { log, startEngine: engineStarter(config.engine, threads, log) });
   // before it says that it serves: a signal may come on the word
   const stopping = new Stopping(starting, log);
   process.on('SIGTERM', () => stopping.stop(config.lifecycle.drainMs, 0));
   process.on('SIGINT', () => stopping.stop(config.lifecycle.drainMs, 0));
   const server = await starting;
+  threads.giveWay(); // from here on those that serve come first
   process.on('SIGHUP', () => {
     server
       .reload()

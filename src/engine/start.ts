@@ -2,7 +2,7 @@
 import './telemetry.js';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { Fault, revivedFault, toFault, type PlainFault } from '../errors.js';
 import type { ModelCard } from '../model/card.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -15,6 +15,7 @@ import type {
   Precision,
   Provider,
 } from './engine.js';
+import { EngineThreads } from './threads.js';
 
 export interface EngineOptions {
   /** `auto` takes the first provider that works and is worth it; a named one is used or refused. Default `auto`. */
@@ -33,23 +34,34 @@ export interface EngineModel {
   readonly weights: ReadonlyMap<string, Tensor>;
 }
 
-/** What the worker is started with, and the messages between it and the engine. */
-export interface WorkerStart extends EngineModel, Required<EngineOptions> {}
+/** What a worker opens, and the messages between it and the engine. */
+export interface WorkerStart extends EngineModel, Required<EngineOptions> {
+  /** Others serve meanwhile: they come first. */
+  readonly background: boolean;
+}
 
 export type ToWorker =
-  { readonly type: 'run'; readonly id: number; readonly batch: EngineBatch } | { readonly type: 'close' };
+  | { readonly type: 'open'; readonly start: WorkerStart }
+  | { readonly type: 'run'; readonly id: number; readonly batch: EngineBatch }
+  | { readonly type: 'close' }
+  | { readonly type: 'end' };
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly info: EngineInfo }
   | { readonly type: 'refused'; readonly fault: PlainFault }
   | { readonly type: 'result'; readonly id: number; readonly result: EngineResult }
-  | { readonly type: 'error'; readonly id: number; readonly fault: PlainFault };
+  | { readonly type: 'error'; readonly id: number; readonly fault: PlainFault }
+  | { readonly type: 'closed' };
 
 /**
- * Resolves with a warm engine. Errors: `precondition` when a provider asked for by name cannot be used, with the
- * runtime's own words; whatever the model's graphs refuse.
+ * Resolves with a warm engine on one of `threads` (default: on one of its own, which ends with it). Errors: `precondition` when a
+ * provider asked for by name cannot be used, with the runtime's own words; whatever the model's graphs refuse.
  */
-export async function startEngine(model: EngineModel, options: EngineOptions = {}): Promise<Engine> {
+export async function startEngine(
+  model: EngineModel,
+  options: EngineOptions = {},
+  threads = new EngineThreads(0),
+): Promise<Engine> {
   const start: WorkerStart = {
     card: model.card,
     weights: model.weights,
@@ -57,9 +69,16 @@ export async function startEngine(model: EngineModel, options: EngineOptions = {
     precision: options.precision ?? 'float32',
     threads: options.threads || availableParallelism(),
     deviceId: options.deviceId ?? 0,
+    background: threads.background,
   };
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, name: 'engine' });
-  return new WorkerEngine(worker, await readiness(worker));
+  const worker = threads.take();
+  try {
+    worker.postMessage({ type: 'open', start } satisfies ToWorker);
+    return new WorkerEngine(worker, await readiness(worker), threads);
+  } catch (error) {
+    void threads.end(worker);
+    throw error;
+  }
 }
 
 /** The worker's first word: what it opened, or why it could not. Leaves no listener behind. */
@@ -101,14 +120,20 @@ class WorkerEngine implements Engine {
   private nextId = 0;
   private closing: Promise<void> | undefined;
   private failure: Fault | undefined;
-  private readonly exited: Promise<void>;
+  private exited = false;
+  /** Resolves when the thread has closed the device or ended. */
+  private readonly over: Promise<void>;
+  private readonly ignoreThread: () => void;
 
   constructor(
     private readonly worker: Worker,
     readonly info: EngineInfo,
+    private readonly threads: EngineThreads,
   ) {
     let reportFailure: (fault: Fault) => void = () => undefined;
     this.failed = new Promise((resolve) => (reportFailure = resolve));
+    let end = (): void => undefined;
+    this.over = new Promise((resolve) => (end = resolve));
     const fail = (fault: Fault): void => {
       if (this.failure) return;
       this.failure = fault;
@@ -116,14 +141,20 @@ class WorkerEngine implements Engine {
       this.pending.clear();
       reportFailure(fault);
     };
-    worker.on('message', (message: FromWorker) => this.settle(message));
-    worker.on('error', (error) => fail(new Fault('internal', 'the engine worker failed', { cause: error })));
-    this.exited = new Promise((resolve) => {
-      worker.on('exit', (code) => {
-        if (!this.closing) fail(new Fault('internal', `the engine worker exited with ${code}`));
-        resolve();
-      });
-    });
+    const onMessage = (message: FromWorker): void => {
+      if (message.type === 'closed') end();
+      else this.settle(message);
+    };
+    const onError = (error: unknown): void =>
+      fail(new Fault('internal', 'the engine worker failed', { cause: error }));
+    const onExit = (code: number): void => {
+      this.exited = true;
+      if (!this.closing) fail(new Fault('internal', `the engine worker exited with ${code}`));
+      end();
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+    this.ignoreThread = () =>
+      void worker.off('message', onMessage).off('error', onError).off('exit', onExit);
   }
 
   run(batch: EngineBatch): Promise<EngineResult> {
@@ -140,11 +171,15 @@ class WorkerEngine implements Engine {
   }
 
   close(): Promise<void> {
-    if (!this.closing) {
-      this.closing = this.exited;
-      if (!this.failure) this.worker.postMessage({ type: 'close' } satisfies ToWorker);
-    }
+    this.closing ??= this.leave();
     return this.closing;
+  }
+
+  private async leave(): Promise<void> {
+    if (!this.failure) this.worker.postMessage({ type: 'close' } satisfies ToWorker);
+    await this.over;
+    this.ignoreThread();
+    if (!this.exited) await this.threads.leave(this.worker);
   }
 
   private settle(message: FromWorker): void {
