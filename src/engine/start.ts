@@ -153,8 +153,7 @@ class WorkerEngine implements Engine {
       end();
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    this.ignoreThread = () =>
-      void worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+    this.ignoreThread = () => void worker.off('message', onMessage).off('error', onError).off('exit', onExit);
   }
 
   run(batch: EngineBatch): Promise<EngineResult> {

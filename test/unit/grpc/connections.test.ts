@@ -120,7 +120,7 @@ describe('connections', () => {
     const held: http2.ClientHttp2Stream[] = [];
     const connection = async (): Promise<http2.ClientHttp2Session> => {
       const session = (await open())!;
-      session.on('goaway', (code) => codes.push(code));
+      session.on('goaway', (code: number) => codes.push(code));
       held.push(call(session)); // another caller's
       return session;
     };
