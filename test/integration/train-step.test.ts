@@ -1,5 +1,6 @@
 /** TrainStep against a real server: the bits of `train`, what it refuses and leaves as it was, and what it gives back. */
 import assert from 'node:assert/strict';
+import { on, once } from 'node:events';
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -8,6 +9,7 @@ import { calibrationData } from '../../src/calibration/data/calibration-data.js'
 import { memoryColumns } from '../../src/calibration/data/columns.js';
 import type { CalibrationRows } from '../../src/generated/action_energy/v1/CalibrationRows.js';
 import type { TrainingRecipe } from '../../src/generated/action_energy/v1/TrainingRecipe.js';
+import type { TrainStepResponse__Output } from '../../src/generated/action_energy/v1/TrainStepResponse.js';
 import type { TrainStepRequest } from '../../src/generated/action_energy/v1/TrainStepRequest.js';
 import type { Status__Output } from '../../src/generated/google/rpc/Status.js';
 import { loadBundle, saveBundle } from '../../src/model/bundle.js';
@@ -29,9 +31,11 @@ import {
   until,
   type Flags,
 } from '../support/service.js';
+import { seededRandom } from '../../src/random.js';
 import { batchMessage, openTraining, type TrainingStream } from '../support/training-stream.js';
 import { TASK_CARD, TASK_SHAPE, taskData } from '../support/training-task.js';
 
+const { TrainStep } = contract.training;
 const B = 8;
 const tensors = taskData(1);
 const CARD = JSON.stringify(TASK_CARD);
@@ -212,6 +216,32 @@ describe('TrainStep', () => {
       }
       assert.deepEqual(await training.step(good), wanted[1]);
       await training.end();
+    }));
+
+  it('refuses a message that is cut anywhere, and goes on', () =>
+    serving(async ({ client }) => {
+      const stream = client.makeBidiStreamRequest(
+        TrainStep.path,
+        (bytes: Buffer) => bytes,
+        TrainStep.responseDeserialize,
+      );
+      const answers = on(stream, 'data') as AsyncIterableIterator<[TrainStepResponse__Output]>;
+      const ask = async (bytes: Buffer): Promise<TrainStepResponse__Output> => {
+        stream.write(bytes);
+        const { value } = (await answers.next()) as { value: [TrainStepResponse__Output] };
+        return value[0];
+      };
+      const start = TrainStep.requestSerialize({ start: { cardJson: CARD, recipe: RECIPE } });
+      assert.ok((await ask(start)).started);
+      const rows = TrainStep.requestSerialize({ rows: batchMessage(tensors, FIRST) });
+      const random = seededRandom(1, 'cuts');
+      for (let i = 0; i < 200; i++) {
+        const cut = Math.floor(random.uniform() * rows.length);
+        assert.equal(refusal((await ask(rows.subarray(0, cut))).error).code, Code.INVALID_ARGUMENT, `${cut}`);
+      }
+      assert.equal((await ask(rows)).step?.step, '1');
+      stream.end();
+      await once(stream, 'end');
     }));
 
   it('a loss that is not finite stops the step by name', () =>

@@ -153,6 +153,23 @@ function attacks(scale: Scale): Attack[] {
       },
     },
     {
+      done: `${uploads} TrainStep batches of ${uploadMiB} MiB, half sent, and as many of noise`,
+      async run({ connect }) {
+        const half = framed(Buffer.alloc((uploadMiB * MIB) / 2), 0, uploadMiB * MIB);
+        const noise = framed(Buffer.alloc(MIB, 0xff));
+        const session = connect();
+        const refused = Array.from({ length: uploads }, () => {
+          const stream = open(session, contract.training.TrainStep);
+          stream.resume();
+          stream.write(noise);
+          return ended(stream);
+        });
+        for (let i = 0; i < uploads; i++) open(connect(), contract.training.TrainStep).write(half);
+        await Promise.all([...refused, delay(2 * STALL_MS)]);
+        return { bound: 'noise is refused', seen: 'it was' };
+      },
+    },
+    {
       done: `${uploads} uploads in frames of one byte`,
       async run({ connect }) {
         const session = connect();
@@ -268,6 +285,7 @@ export async function runAttacks(scale: Scale, onCheck: (check: Check) => void):
   };
   const server = await startServerProcess([
     ...SERVE_BUNDLED,
+    '--training',
     ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
   ]);
   const client = await EnergyClient.open({ address: server.address });
