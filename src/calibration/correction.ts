@@ -2,10 +2,12 @@
  * The prior-corrected score at work: E/tau - log p(a), in nats, whose softmax over candidates is p(a|c) among them. E is the
  * score that the calibration found better, tau its fitted temperature, p(a) its density of experts' chunks (choice/density.ts).
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Fault, invalid } from '../errors.js';
 import type { Score } from '../model/energy.js';
 import type { Calibration } from './calibration-schema.js';
 import { corrected } from './choice/candidate-table.js';
+import type { ChunkDensity } from './choice/choice-schema.js';
 import { logDensities } from './choice/density.js';
 
 /** Of a corrected score: it is in nats already. */
@@ -17,10 +19,10 @@ export interface Correction {
   /**
    * @param energies [N] of `score`, pooled as the card says
    * @param chunks [N, H, A] row-major
-   * @returns [N], lower is better
+   * @returns [N], lower is better; over several turns of the event loop where there are many
    * Errors: `invalid` chunks of another length than the density is of.
    */
-  readonly apply: (energies: Float64Array, chunks: Float32Array) => Float64Array;
+  readonly apply: (energies: Float64Array, chunks: Float32Array) => Promise<Float64Array>;
 }
 
 /** @param calibration undefined: none in force. Errors: `precondition` without a density. */
@@ -40,7 +42,7 @@ export function priorCorrection(
   const { tau } = scores[better].temperature;
   return {
     score: better,
-    apply: (energies, chunks) => {
+    apply: async (energies, chunks) => {
       const size = chunks.length / energies.length;
       if (size !== density.size) {
         throw invalid('candidates', 'chunks of another length than those whose density is known', {
@@ -48,7 +50,23 @@ export function priorCorrection(
           wanted: `${density.size}, as in the calibration data`,
         });
       }
-      return corrected(energies, logDensities(density, chunks), tau);
+      return corrected(energies, await logDensitiesByTurns(density, chunks), tau);
     },
   };
+}
+
+/** Multiply-adds of one turn, a few milliseconds: others are served between them. */
+const TURN = 500_000;
+
+async function logDensitiesByTurns(density: ChunkDensity, chunks: Float32Array): Promise<Float64Array> {
+  const { size, places, diagonal, clusters = [] } = density;
+  const d = places.length;
+  const each = d * ((diagonal ? 1 : d / 2) + clusters.length); // whitened, then compared with each kernel
+  const values = size * Math.max(1, Math.floor(TURN / each));
+  const out = new Float64Array(chunks.length / size);
+  for (let from = 0; from < chunks.length; from += values) {
+    if (from > 0) await nextTurn();
+    out.set(logDensities(density, chunks.subarray(from, from + values)), from / size);
+  }
+  return out;
 }

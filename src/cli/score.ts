@@ -124,7 +124,7 @@ async function correctedScores(
   const contexts: ContextScores[] = [];
   for (const [index, each] of scores.contexts.entries()) {
     const [chunks] = await candidatesOf(data, index, index + 1);
-    const energies = correction.apply(each.energies, chunks!.values);
+    const energies = await correction.apply(each.energies, chunks!.values);
     contexts.push({
       ...each,
       energies,

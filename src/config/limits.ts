@@ -14,7 +14,7 @@ export const limits = z.strictObject({
     .meta(meta('max-steps', 'Most steps (H) of a chunk, where the model card leaves it open')),
   contexts: size.default(256).meta(meta('max-contexts', 'Most contexts (B) of one EnergyMatrix')),
   scoredSteps: size
-    .default(1 << 20)
+    .default(1 << 19)
     .meta(meta('max-scored-steps', 'Most steps of one request in all: contexts x chunks x steps')),
   streamOutstanding: size
     .max(65536)

@@ -186,7 +186,8 @@ export function maskFromPieces(pieces: MaskPieces, field = 'mask_pieces'): Uint8
         wanted: `a non-empty range inside [${numPatches}, ${textEnd})`,
       });
     }
-    for (let token = start; token < end; token++) mark(token);
+    mask.fill(1, start, end); // spans may overlap: a loop over all of their tokens could take long
+    last = Math.max(last, end - 1);
   }
   const flags = [
     ['current_actions', currentActions],

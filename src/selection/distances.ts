@@ -19,15 +19,29 @@ export interface Distances {
  */
 const AFFORDABLE = 2_000_000;
 const FEWEST_REFERENCES = 16;
+/** Multiply-adds before it yields. */
+const PART = 1_000_000;
 
-export function distancesBetween({ values, candidates }: ActionBatch, metric: Metric): Distances {
+/** Does work that comes in parts in one go. */
+export function inOneGo<T>(work: Generator<undefined, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
+
+/** Yields between parts of its work, of about a millisecond or two each. */
+export function* distancesBetween(
+  { values, candidates }: ActionBatch,
+  metric: Metric,
+): Generator<undefined, Distances> {
   const most = Math.max(FEWEST_REFERENCES, Math.floor((2 * AFFORDABLE) / values.length));
   const width = Math.min(candidates, most);
   const references = Int32Array.from({ length: width }, (_, r) => Math.floor((r * candidates) / width));
   const perCandidate = values.length / candidates;
   const points = metric.coordinates(values, 'continuous');
-  const continuous = squaresBetween(points, references, candidates);
-  const all = squaresBetween(metric.coordinates(values, 'two_valued'), references, candidates);
+  const continuous = yield* squaresBetween(points, references, candidates);
+  const all = yield* squaresBetween(metric.coordinates(values, 'two_valued'), references, candidates);
   for (let at = 0; at < all.length; at++) {
     all[at] = Math.sqrt((continuous[at]! + all[at]!) / perCandidate);
     continuous[at] = Math.sqrt(continuous[at]! / perCandidate);
@@ -39,12 +53,22 @@ export function distancesBetween({ values, candidates }: ActionBatch, metric: Me
  * Sums of squares of differences, [N, R], of points [N, L]. Differences, not the inner products of their expansion, whose
  * cancellation would part equal samples. Four references at a time: one sum alone would wait for itself at every step.
  */
-function squaresBetween(points: Float64Array, references: Int32Array, candidates: number): Float64Array {
+function* squaresBetween(
+  points: Float64Array,
+  references: Int32Array,
+  candidates: number,
+): Generator<undefined, Float64Array> {
   const width = references.length;
   const length = points.length / candidates;
   const complete = width === candidates;
   const out = new Float64Array(candidates * width);
+  let done = 0;
   for (let i = 0; i < candidates && length > 0; i++) {
+    if (done > PART) {
+      yield;
+      done = 0;
+    }
+    done += (complete ? width - i : width) * length;
     // with all of them the lower half is the upper one: column after column of it is copied
     for (let r = 0; complete && r < i; r++) out[i * width + r] = out[r * width + i]!;
     for (let r = complete ? i + 1 : 0; r < width; r += 4) {

@@ -7,7 +7,7 @@ import type { ActionBatch } from '../model/actions.js';
 import { rank } from '../model/energy.js';
 import { average, oneHot, type Samples } from './average.js';
 import { chunkOf, Metric, type ActionTraits } from './candidates.js';
-import { distancesBetween, medoid } from './distances.js';
+import { distancesBetween, medoid, inOneGo } from './distances.js';
 import { findModes } from './modes.js';
 
 /** Rules that read energies stand behind the gate. */
@@ -46,6 +46,15 @@ const FEWEST_BEST = 3;
 
 /** Compares the candidates with each other, which no model is needed for. Errors: a baseline that is none of them. */
 export function samplesOf(batch: ActionBatch, traits: ActionTraits, baseline: number): Samples {
+  return inOneGo(comparing(batch, traits, baseline));
+}
+
+/** The same in parts of a few milliseconds: between two of them others may have their turn. */
+export function* comparing(
+  batch: ActionBatch,
+  traits: ActionTraits,
+  baseline: number,
+): Generator<undefined, Samples> {
   if (!Number.isInteger(baseline) || baseline < 0 || baseline >= batch.candidates) {
     throw invalid('baseline_index', 'no such candidate', {
       found: String(baseline),
@@ -53,7 +62,7 @@ export function samplesOf(batch: ActionBatch, traits: ActionTraits, baseline: nu
     });
   }
   const metric = new Metric(batch, traits);
-  const distances = distancesBetween(batch, metric);
+  const distances = yield* distancesBetween(batch, metric);
   return { batch, traits, metric, distances, modes: findModes(distances, batch.candidates), baseline };
 }
 

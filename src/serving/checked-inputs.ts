@@ -29,6 +29,15 @@ export type ContextInput =
 /** Lengths of context ids; longer ones are not even looked up. */
 const MAX_ID_LENGTH = 128;
 
+/**
+ * Values of the chunks of one request, [N, H, A]: to check and widen a million takes some 10 ms, in which the main thread does
+ * nothing else.
+ */
+const MOST_VALUES = 2 ** 20;
+
+/** Of visible tokens in the masks of one request: each becomes an object, and goes to the engine as one. */
+const MOST_RUNS = 2 ** 15;
+
 type InlineRef = Extract<ContextRef, { kind: 'inline' }>;
 type KeptRef = Extract<ContextRef, { kind: 'kept' }>;
 
@@ -41,6 +50,26 @@ export function checkedContext(
 ): InlineRef | KeptRef {
   if (input.kind === 'kept') return { kind: 'kept', id: checkedId(input.field, input.id) };
   return checkedInline(parts, model, input, move);
+}
+
+/** Those of a matrix. Errors: those of each; masks with too many runs of visible tokens in all. */
+export function checkedContexts(
+  parts: Pick<ServingParts, 'limits' | 'metrics'>,
+  model: Pick<ServedModel, 'name' | 'card' | 'inputs'>,
+  inputs: readonly ContextInput[],
+  move: boolean,
+): (InlineRef | KeptRef)[] {
+  let runs = 0;
+  return inputs.map((input) => {
+    const context = checkedContext(parts, model, input, move);
+    if (context.kind === 'inline') runs += context.encode.visible.length;
+    if (runs <= MOST_RUNS) return context;
+    throw invalid(`${input.field}.pad_mask`, 'too many runs of visible tokens in one request', {
+      found: `${runs}, with those of the contexts before`,
+      wanted: `at most ${MOST_RUNS}`,
+      mend: 'Split the request',
+    });
+  });
 }
 
 /**
@@ -125,6 +154,14 @@ export function checkedActions(
       found: `${contexts} contexts x ${candidates} chunks x ${steps} steps`,
       wanted: `at most ${limits.scoredSteps}`,
       mend: 'Split the request',
+    });
+  }
+  const values = tensor.shape.reduce((product, size) => product * size, 1);
+  if (values > MOST_VALUES) {
+    throw invalid(`${field}.shape`, 'too many values in one request', {
+      found: String(values),
+      wanted: `at most ${MOST_VALUES}`,
+      mend: 'Send fewer chunks',
     });
   }
   const batch = checkActions(tensor, card, field);

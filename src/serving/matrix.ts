@@ -6,7 +6,7 @@ import { energiesFromRaw, type Score } from '../model/energy.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
   checkedActions,
-  checkedContext,
+  checkedContexts,
   checkedPool,
   checkedTau,
   type ContextInput,
@@ -61,7 +61,7 @@ export async function matrixRequest(
   const actions = checkedActions(parts.limits, card, 'actions', request.actions, rows, move);
   const pool = checkedPool('pool', request.pool, card, actions.steps);
   const tau = checkedTau('tau', request.tau, card);
-  const contexts = request.contexts.map((context) => checkedContext(parts, model, context, move));
+  const contexts = checkedContexts(parts, model, request.contexts, move);
   const result = await submitWork(
     parts,
     scope,

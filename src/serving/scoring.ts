@@ -51,7 +51,7 @@ export interface ScoreRequest {
   /** Index of the policy's own candidate. */
   readonly baseline?: number;
   /** The candidate that is right, where the caller knows; or what tells it once there are energies, [N]. */
-  readonly known?: Known | ((energies: Float64Array) => Known | undefined);
+  readonly known?: Known | ((energies: Float64Array) => Promise<Known | undefined>);
   /** Answer with the pooled raw values, too. */
   readonly logits: boolean;
   /** Answer with dE/dA, too; not of the corrected score. */
@@ -156,11 +156,11 @@ export async function scoreActions(
 
   const { raw, gradients } = slope ? withoutSlopes(rawOf(result), actions) : { raw: rawOf(result) };
   const all = energiesFromRaw(raw, actions.steps, options);
-  const energies = correction ? correction.apply(all.energies, actions.values) : all.energies;
+  const energies = correction ? await correction.apply(all.energies, actions.values) : all.energies;
   const order = rank(energies);
   const isCardEnergy = !correction && options.score === 'readout' && options.pool === card.pool;
   if (isCardEnergy) observeEnergies(parts, model, energies, order);
-  const known = typeof request.known === 'function' ? request.known(energies) : request.known;
+  const known = typeof request.known === 'function' ? await request.known(energies) : request.known;
   model.inputs?.chunk(chunkOf(actions, known?.index ?? order[0]!));
   quality?.observe({
     actions,

@@ -3,6 +3,7 @@
  * whatever else keeps energies away leads to an answer all the same, since a control loop must go on.
  */
 import { randomInt } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KeptContext } from '../batching/context-cache.js';
 import { systemClock } from '../batching/clock.js';
 import type { HeldContext } from '../batching/work.js';
@@ -11,12 +12,13 @@ import type { ActionBatch } from '../model/actions.js';
 import type { ChoiceScore } from '../calibration/choice/candidate-table.js';
 import type { Recorder } from '../recording/recorder.js';
 import type { RecordedRow } from '../recording/row-file.js';
+import type { Samples } from '../selection/average.js';
 import { actionTraits, chunkOf } from '../selection/candidates.js';
 import { BYTES_PER_ELEMENT } from '../tensor/tensor.js';
 import { decide, plan, refined, type Decision } from '../selection/decide.js';
 import type { Without } from '../selection/reasons.js';
 import { refineSettings, type RefineRequest } from '../selection/descent.js';
-import { applyRule, samplesOf, type Choice, type NamedRule } from '../selection/rules.js';
+import { applyRule, comparing, type Choice, type NamedRule } from '../selection/rules.js';
 import { checkedActions, checkedContext, checkedIndex } from './checked-inputs.js';
 import { inTime } from './in-time.js';
 import { refineChunk, type Refining } from './refining.js';
@@ -89,8 +91,8 @@ export async function selectAction(
     planned.kind === 'baseline'
       ? undefined
       : inTime(parts, model, request, scope, async (inner) => {
-          const known = (energies: Float64Array) => {
-            decision = decide(planned, samples, energies, isControl);
+          const known = async (energies: Float64Array) => {
+            decision = decide(planned, (await compared).samples, energies, isControl);
             return decision.origin === 'average' || (refine && decision.fallback === undefined)
               ? undefined
               : ({ source: 'executed', index: decision.index } as const);
@@ -107,16 +109,16 @@ export async function selectAction(
           if (refine === undefined || decision === undefined || decision.fallback !== undefined)
             return answer;
           const { chunk, index } = decision;
-          const start = { chunk, energy: answer.energies[index]!, units: samples.metric.units };
+          const { units } = (await compared).samples.metric;
+          const start = { chunk, energy: answer.energies[index]!, units };
           const { refinement, timings } = await refineChunk(parts, model, inner, pinned, start, refine);
           decision = refined(decision, refinement);
           return { ...answer, timings: later(answer.timings, timings, scope) };
         }).finally(() => {
           if (pinned !== undefined) model.scheduler.release([pinned]);
         });
-  const samples = samplesOf(actions, actionTraits(card), request.baseline); // while the engine runs
-  const consensus = applyRule('consensus', samples);
-  const scored = await scoring;
+  const compared = compareByTurns(actions, actionTraits(card), request.baseline); // while the engine runs
+  const [{ samples, consensus }, scored] = await Promise.all([compared, scoring]);
   const answer = scored !== undefined && 'energies' in scored ? scored : undefined;
   decision ??= decide(planned, samples, (scored ?? { without: 'engine' }) as Without, isControl);
 
@@ -138,6 +140,19 @@ export async function selectAction(
     timings: answer?.timings ?? noWork(scope),
     requestId: remember(model, request, actions, decision, recorded, scope),
   };
+}
+
+/** Over several turns of the event loop where there are many. */
+async function compareByTurns(...asked: Parameters<typeof comparing>): Promise<{
+  readonly samples: Samples;
+  readonly consensus: Choice;
+}> {
+  const work = comparing(...asked);
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return { samples: value, consensus: applyRule('consensus', value) };
+    await nextTurn();
+  }
 }
 
 /**

@@ -1,7 +1,8 @@
 /** The corrected score as it is served is the one that calibration ranked by; it is named best only where data say so. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { scoresOf } from '../../../src/calibration/choice/candidate-table.js';
+import { corrected, scoresOf } from '../../../src/calibration/choice/candidate-table.js';
+import { logDensities } from '../../../src/calibration/choice/density.js';
 import { bestRule } from '../../../src/calibration/choice/fit-choice.js';
 import { calibrate } from '../../../src/calibration/calibrate.js';
 import { choosingScore } from '../../../src/calibration/apply.js';
@@ -31,6 +32,23 @@ const engine = fakeEngine(ACTION_DIM, STATE_DIM);
 const calibration = await calibrate({ engine, card, weightsDigest: 'ab'.repeat(32), data });
 
 describe('the correction', () => {
+  it('of many chunks is the same by turns, with others served between them', async () => {
+    const { density } = calibration.choice!;
+    const count = 50_000;
+    const chunks = Float32Array.from({ length: count * density!.size }, () => 0.5 * random.normal());
+    const energies = new Float64Array(count);
+    let others = 0;
+    const other = (): void => {
+      others++;
+      turn = setImmediate(other);
+    };
+    let turn = setImmediate(other);
+    const served = await priorCorrection(calibration).apply(energies, chunks);
+    clearImmediate(turn);
+    assert.deepEqual(served, corrected(energies, logDensities(density!, chunks), 1));
+    assert.ok(others > 1);
+  });
+
   it('gives the scores that the calibration was judged by', async () => {
     const { heldOut, clusters } = splitRows(data, 0);
     const units = new Float64Array(ACTION_DIM).fill(1);
@@ -45,15 +63,15 @@ describe('the correction', () => {
     assert.equal(correction.score, better);
     for (const [i, row] of rows.entries()) {
       const energies = candidates!.scores[better].subarray(i * N, (i + 1) * N);
-      const served = correction.apply(energies, await data.candidateChunks(row));
+      const served = await correction.apply(energies, await data.candidateChunks(row));
       assert.deepEqual(served, judged.slice(i * N, (i + 1) * N));
     }
   });
 
-  it('refuses chunks of another length, and a calibration without a density', () => {
+  it('refuses chunks of another length, and a calibration without a density', async () => {
     const { apply } = priorCorrection(calibration);
-    assert.throws(
-      () => apply(Float64Array.of(1, 2), new Float32Array(4)),
+    await assert.rejects(
+      apply(Float64Array.of(1, 2), new Float32Array(4)),
       /candidates: chunks of another length/,
     );
     const choice = { ...calibration.choice!, density: null };

@@ -73,6 +73,16 @@ test('pieces: patches and prompt visible, action tokens and everything after the
   assert.deepEqual(bySpans, byFlags);
 });
 
+test('pieces: spans may overlap, in any order', () => {
+  const spans = [
+    [3, 8],
+    [3, 5],
+    [4, 8],
+  ] as const;
+  const mask = maskFromPieces({ tokens: 10, numPatches: 3, actionSpans: spans });
+  assert.deepEqual([...mask], [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]);
+});
+
 test('pieces: what follows the last action token is masked, whatever stood there', () => {
   fc.assert(
     fc.property(

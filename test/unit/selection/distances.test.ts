@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Metric } from '../../../src/selection/candidates.js';
-import { distancesBetween } from '../../../src/selection/distances.js';
+import { distancesBetween, inOneGo } from '../../../src/selection/distances.js';
 
 /** sqrt of the mean over steps and dims, in double precision; sums of at most some hundred terms. */
 const TOLERANCE = 1e-12;
@@ -20,9 +20,8 @@ test('distances are the root mean squares of differences, with and without the t
       const values = Float32Array.from(seed.slice(0, candidates * steps * dims));
       const dim = twoValued === null ? undefined : twoValued % dims;
       const traits = { dims, twoValued: dim === undefined ? undefined : { dim, middle: 0 }, oneUnit: true };
-      const { all, continuous } = distancesBetween(
-        { values, candidates, steps },
-        new Metric({ values }, traits),
+      const { all, continuous } = inOneGo(
+        distancesBetween({ values, candidates, steps }, new Metric({ values }, traits)),
       );
       const length = steps * dims;
       for (let i = 0; i < candidates; i++) {
@@ -44,5 +43,8 @@ test('distances are the root mean squares of differences, with and without the t
 test('equal candidates lie at 0, however large their values', () => {
   const values = new Float32Array(6 * 8).fill(1e6);
   const metric = new Metric({ values }, { dims: 4, twoValued: undefined, oneUnit: true });
-  assert.deepEqual(distancesBetween({ values, candidates: 6, steps: 2 }, metric).all, new Float64Array(36));
+  assert.deepEqual(
+    inOneGo(distancesBetween({ values, candidates: 6, steps: 2 }, metric)).all,
+    new Float64Array(36),
+  );
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { seededRandom } from '../../../src/random.js';
 import type { ActionTraits } from '../../../src/selection/candidates.js';
-import { applyRule, samplesOf } from '../../../src/selection/rules.js';
+import { applyRule, comparing, samplesOf } from '../../../src/selection/rules.js';
 
 const STEPS = 8;
 const DIMS = 7;
@@ -98,4 +98,16 @@ test('more candidates than all distances are affordable for', () => {
   assert.equal(samples.modes.of.filter((mode) => mode === samples.modes.of[1]).length, 2000);
   assert.ok(applyRule('consensus_mean', samples).chunk[0]! > 0.2);
   assert.ok(applyRule('consensus', samples).chunk[0]! > 0.2);
+});
+
+test('many candidates are compared in parts, a handful in one', () => {
+  const parts = (count: number): number => {
+    const batch = { values: new Float32Array(count * STEPS * DIMS), candidates: count, steps: STEPS };
+    const work = comparing(batch, TRAITS, 0);
+    let done = 0;
+    while (work.next().done !== true) done++;
+    return done;
+  };
+  assert.equal(parts(64), 0);
+  assert.ok(parts(4096) >= 3);
 });

@@ -74,7 +74,7 @@ class FakeServer:
                 contexts=64,
                 stream_outstanding=64,
                 lease_ms=600_000,
-                scored_steps=1 << 20,
+                scored_steps=1 << 19,
             ),
         )
         self.requests: List[Tuple[str, Any]] = []
