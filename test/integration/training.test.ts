@@ -1,53 +1,38 @@
 /** Training as a user runs it: reproducible, killed and resumed, refused where it must be, and better for it. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { loadBundle } from '../../src/model/bundle.js';
 import type { ModelCard } from '../../src/model/card.js';
 import { toFloat32, float32Tensor, type Tensor } from '../../src/tensor/tensor.js';
 import { writeSafetensors } from '../../src/weights/safetensors.js';
-import { smallCard, uniform, withDirectory } from '../support/bundles.js';
+import { smallCard, withDirectory } from '../support/bundles.js';
 import { runCli } from '../support/cli.js';
-import { DRAWING_LOSSES, TASK_CARD as card, TASK_SHAPE, taskData } from '../support/training-task.js';
+import {
+  DRAWING_LOSSES,
+  TASK_CARD as card,
+  TASK_SHAPE,
+  TaskFolder,
+  taskData,
+} from '../support/training-task.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const { M, S, H, A } = TASK_SHAPE;
 
-interface Place {
-  readonly directory: string;
-  readonly data: string;
-  readonly card: string;
-}
-
-function inPlace(use: (place: Place) => Promise<void>, tensors = taskData(1)): Promise<void> {
-  return withDirectory(async (directory) => {
-    const place = {
-      directory,
-      data: path.join(directory, 'data.safetensors'),
-      card: path.join(directory, 'card.json'),
-    };
-    await writeFile(place.data, writeSafetensors(tensors));
-    await writeFile(place.card, JSON.stringify(card));
-    await use(place);
-  });
+function inPlace(
+  use: (place: TaskFolder) => Promise<void>,
+  tensors = taskData(1),
+  model = card,
+): Promise<void> {
+  return withDirectory(async (directory) => use(await TaskFolder.make(directory, tensors, model)));
 }
 
 const FLAGS = ['--batch', '8', '--threads', '2', '--validate-every', '7', '--save-every', '3', '--seed', '5'];
 
-function trainArgs(
-  { directory, data, card: file }: Place,
-  name: string,
-  ...more: readonly string[]
-): string[] {
-  return ['train', data, '--card', file, '-o', path.join(directory, name), ...FLAGS, ...more];
-}
-
-function weightsOf({ directory }: Place, name: string): Promise<Buffer> {
-  return readFile(path.join(directory, name, 'weights.safetensors'));
+function trainArgs(place: TaskFolder, name: string, ...more: readonly string[]): string[] {
+  return place.args(name, ...FLAGS, ...more);
 }
 
 test('the same seed gives the same bits, another seed others; a run that is killed and resumed gives them too', async () => {
@@ -57,34 +42,21 @@ test('the same seed gives the same bits, another seed others; a run that is kill
       const { code, stderr } = await runCli(...trainArgs(place, name, ...losses));
       assert.equal(code, 0, stderr);
     }
-    const wanted = await weightsOf(place, 'one');
-    assert.ok(wanted.equals(await weightsOf(place, 'two')), 'the same seed');
+    const wanted = await place.weights('one');
+    assert.ok(wanted.equals(await place.weights('two')), 'the same seed');
     await runCli(...trainArgs(place, 'other', ...losses, '--seed', '6'));
-    assert.ok(!wanted.equals(await weightsOf(place, 'other')), 'another seed');
+    assert.ok(!wanted.equals(await place.weights('other')), 'another seed');
 
-    const random = uniform(Date.now());
+    const whole = await place.log('one');
     let kills = 0;
-    for (let done = false; !done;) {
-      const child = spawn(process.execPath, [MAIN, ...trainArgs(place, 'killed', ...losses, '--resume')], {
-        stdio: 'ignore',
-      });
-      // early enough to hit it at work, later each time so that it ends
-      const timer = setTimeout(() => child.kill('SIGKILL'), 500 + 400 * kills + 600 * random());
-      const [code] = (await once(child, 'exit')) as [number | null];
-      clearTimeout(timer);
-      if (code === null) kills++;
-      else assert.equal(code, 0);
-      done = code === 0;
-    }
+    const resumed = (): ChildProcess => place.start('killed', ...FLAGS, ...losses, '--resume');
+    for (const lines of [0, 2, 5, 9]) if (await place.kill('killed', resumed(), lines)) kills++;
     assert.ok(kills > 0, 'it was killed');
-    assert.ok(wanted.equals(await weightsOf(place, 'killed')), `killed ${kills} times`);
-    const log = async (name: string): Promise<string[]> =>
-      (await readFile(path.join(place.directory, `${name}.training`, 'log.jsonl'), 'utf8'))
-        .trim()
-        .split('\n');
+    assert.deepEqual(await once(resumed(), 'exit'), [0, null]);
+    assert.ok(wanted.equals(await place.weights('killed')), `killed ${kills} times`);
     assert.deepEqual(
-      (await log('killed')).slice(0, -1),
-      (await log('one')).slice(0, -1),
+      (await place.log('killed')).slice(0, -1),
+      whole.slice(0, -1),
       'the log has no gap and no double',
     );
   });
@@ -102,40 +74,43 @@ function globalTask(): { tensors: Map<string, Tensor>; card: ModelCard } {
 
 test('ranking by outcome learns to choose: regret falls, order agrees, the bundle serves at once', async () => {
   const task = globalTask();
-  await inPlace(async (place) => {
-    await writeFile(place.card, JSON.stringify(task.card));
-    const flags = ['--epochs', '30', '--loss', 'rank', '--dropout', '0', '--lr', '3e-3', '--json', '--patience', '0', '--validation', '0.25']; // prettier-ignore
-    const { code, stdout, stderr } = await runCli(...trainArgs(place, 'ranked', ...flags));
-    assert.equal(code, 0, stderr);
-    const result = JSON.parse(stdout) as { decisive: { contexts: number; of: number }; log: string };
-    assert.deepEqual(result.decisive, { contexts: 64, of: 96 });
-    const lines = (await readFile(result.log, 'utf8')).trim().split('\n');
-    const validations = lines.map((line) => JSON.parse(line) as Record<string, number>).filter(({ kind }) => String(kind) === 'validation'); // prettier-ignore
-    const [first] = validations;
-    const best = validations.reduce((a, b) => (b['regret']! < a['regret']! ? b : a));
-    assert.ok(best['regret']! < 0.8 * first!['regret']!, `regret ${first!['regret']} to ${best['regret']}`);
-    assert.ok(best['rank_correlation']! > 0.5, `rank correlation ${best['rank_correlation']}`);
-    const bundle = await loadBundle(path.join(place.directory, 'ranked'));
-    assert.equal(bundle.card.name, 'ranked');
-    await writeFile(place.data, writeSafetensors(new Map([...task.tensors].filter(([name]) => ['hidden', 'candidates'].includes(name))))); // prettier-ignore
-    const scored = await runCli(
-      ...['score', path.join(place.directory, 'ranked'), place.data, '--json', '--provider', 'cpu'],
-    );
-    assert.equal(scored.code, 0, scored.stderr);
-    await writeFile(place.data, writeSafetensors(task.tensors));
-    // goes on from a bundle, beside InfoNCE
-    const more = ['--epochs', '1', '--loss', 'outcome', '--loss', 'swap', '--loss', 'listwise', '--loss', 'hinge', '--loss', 'margin', '--loss', 'alignment:0.1']; // prettier-ignore
-    const from = [
-      'train',
-      place.data,
-      '--from',
-      path.join(place.directory, 'ranked'),
-      '-o',
-      path.join(place.directory, 'on'),
-    ];
-    const again = await runCli(...[...from, ...FLAGS, ...more]);
-    assert.equal(again.code, 0, again.stderr);
-  }, task.tensors);
+  await inPlace(
+    async (place) => {
+      const flags = ['--epochs', '30', '--loss', 'rank', '--dropout', '0', '--lr', '3e-3', '--json', '--patience', '0', '--validation', '0.25']; // prettier-ignore
+      const { code, stdout, stderr } = await runCli(...trainArgs(place, 'ranked', ...flags));
+      assert.equal(code, 0, stderr);
+      const result = JSON.parse(stdout) as { decisive: { contexts: number; of: number }; log: string };
+      assert.deepEqual(result.decisive, { contexts: 64, of: 96 });
+      const lines = (await readFile(result.log, 'utf8')).trim().split('\n');
+      const validations = lines.map((line) => JSON.parse(line) as Record<string, number>).filter(({ kind }) => String(kind) === 'validation'); // prettier-ignore
+      const [first] = validations;
+      const best = validations.reduce((a, b) => (b['regret']! < a['regret']! ? b : a));
+      assert.ok(best['regret']! < 0.8 * first!['regret']!, `regret ${first!['regret']} to ${best['regret']}`);
+      assert.ok(best['rank_correlation']! > 0.5, `rank correlation ${best['rank_correlation']}`);
+      const bundle = await loadBundle(path.join(place.directory, 'ranked'));
+      assert.equal(bundle.card.name, 'ranked');
+      await writeFile(place.data, writeSafetensors(new Map([...task.tensors].filter(([name]) => ['hidden', 'candidates'].includes(name))))); // prettier-ignore
+      const scored = await runCli(
+        ...['score', path.join(place.directory, 'ranked'), place.data, '--json', '--provider', 'cpu'],
+      );
+      assert.equal(scored.code, 0, scored.stderr);
+      await writeFile(place.data, writeSafetensors(task.tensors));
+      // goes on from a bundle, beside InfoNCE
+      const more = ['--epochs', '1', '--loss', 'outcome', '--loss', 'swap', '--loss', 'listwise', '--loss', 'hinge', '--loss', 'margin', '--loss', 'alignment:0.1']; // prettier-ignore
+      const from = [
+        'train',
+        place.data,
+        '--from',
+        path.join(place.directory, 'ranked'),
+        '-o',
+        path.join(place.directory, 'on'),
+      ];
+      const again = await runCli(...[...from, ...FLAGS, ...more]);
+      assert.equal(again.code, 0, again.stderr);
+    },
+    task.tensors,
+    task.card,
+  );
 });
 
 test('negatives by name: those that are asked for, and a refusal of what the data do not have', async () => {
@@ -143,7 +118,7 @@ test('negatives by name: those that are asked for, and a refusal of what the dat
     [2, M, H, A],
     Float32Array.from({ length: 2 * M * H * A }, (_, i) => Math.sin(i)),
   );
-  const loss = async (place: Place, ...negatives: readonly string[]): Promise<number> => {
+  const loss = async (place: TaskFolder, ...negatives: readonly string[]): Promise<number> => {
     const name = negatives.join('_') || 'all';
     const flags = ['--updates', '1', '--loss', 'explicit', '--validation', '0', '--dropout', '0'];
     const asked = negatives.length > 0 ? ['--negatives', negatives.join(',')] : [];
@@ -183,7 +158,7 @@ test('a value that is not finite stops the step by name and leaves the saved sta
     const { code, stderr } = await runCli(...trainArgs(place, 'bad', '--validation', '0'));
     assert.equal(code, 2);
     assert.match(stderr, /hidden: not finite: the step is not made[^]*rows [^]*50/);
-    await assert.rejects(weightsOf(place, 'bad'));
+    await assert.rejects(place.weights('bad'));
   }, tensors);
 });
 

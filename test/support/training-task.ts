@@ -1,4 +1,13 @@
-/** A small task to train on, and the card of a model that can learn it. */
+/** A small task to train on, the card of a model that can learn it, and runs of `train` on it that may be killed. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { ModelCard } from '../../src/model/card.js';
+import { writeSafetensors } from '../../src/weights/safetensors.js';
 import { fromFloat32, float32Tensor, type Tensor } from '../../src/tensor/tensor.js';
 import { smallCard, uniform } from './bundles.js';
 
@@ -53,4 +62,64 @@ export function taskData(seed: number, changes: Readonly<Record<string, Tensor>>
     ],
     ...Object.entries(changes),
   ]);
+}
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+/** Between two looks at a log. */
+const LOOK_MS = 2;
+
+/** A folder with a task in it, and what `train` leaves there by name. */
+export class TaskFolder {
+  readonly data: string;
+  readonly card: string;
+
+  private constructor(readonly directory: string) {
+    this.data = path.join(directory, 'data.safetensors');
+    this.card = path.join(directory, 'card.json');
+  }
+
+  static async make(
+    directory: string,
+    tensors = taskData(1),
+    card: ModelCard = TASK_CARD,
+  ): Promise<TaskFolder> {
+    const folder = new TaskFolder(directory);
+    await writeFile(folder.data, writeSafetensors(tensors));
+    await writeFile(folder.card, JSON.stringify(card));
+    return folder;
+  }
+
+  /** `train` a new model `name`. */
+  args(name: string, ...more: readonly string[]): string[] {
+    return ['train', this.data, '--card', this.card, '-o', path.join(this.directory, name), ...more];
+  }
+
+  start(name: string, ...more: readonly string[]): ChildProcess {
+    const args = [MAIN, ...this.args(name, ...more)];
+    return spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  weights(name: string): Promise<Buffer> {
+    return readFile(path.join(this.directory, name, 'weights.safetensors'));
+  }
+
+  /** Lines; none where nothing was logged yet. */
+  async log(name: string): Promise<string[]> {
+    const file = path.join(this.directory, `${name}.training`, 'log.jsonl');
+    return (await readFile(file, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+  }
+
+  /**
+   * Kills a run once its log has more than `lines` lines and `afterMs` have gone by. False: it had ended before, well.
+   * Errors: it ended badly.
+   */
+  async kill(name: string, child: ChildProcess, lines: number, afterMs = 0): Promise<boolean> {
+    const ended = once(child, 'exit') as Promise<[code: number | null]>;
+    while (child.exitCode === null && (await this.log(name)).length <= lines) await delay(LOOK_MS);
+    await delay(afterMs);
+    child.kill('SIGKILL');
+    const [code] = await ended;
+    if (code !== null && code !== 0) throw new Error(`train ended with ${code}`);
+    return code === null;
+  }
 }
