@@ -1,6 +1,6 @@
 /** Layers of the energy models as graph fragments (docs/model.md, "Architectures"). */
 import type { Graph } from '../graph/graph.js';
-import { add, layerNorm, matmul, relu, silu, type Normalised } from '../graph/ops.js';
+import { add, layerNorm, matmul, relu, reshape, silu, type Normalised } from '../graph/ops.js';
 import type { Value } from '../graph/value.js';
 import type { ModelCard } from '../model/card.js';
 import type { Linear, Matrix, Norm, Parameters } from './bound-parameters.js';
@@ -11,8 +11,20 @@ export type Activation = ModelCard['activation'];
 export function linear(g: Graph, name: string, x: Value, map: Linear): Value {
   return g.within(name, () => {
     const { weight, bias } = map.in(g);
-    return add(g, matmul(g, x, weight), bias);
+    return add(g, product(g, x, weight), bias);
   });
+}
+
+/**
+ * x W. Of rows that only the run can count, and of a weight that is stored transposed, the runtime would make one small product for
+ * each context, and take twice as long; so they are made rows of one matrix first.
+ */
+function product(g: Graph, x: Value, weight: Value): Value {
+  const sizes = x.shape.slice(0, -1).map((dim) => (typeof dim === 'number' ? dim : -1));
+  const unknown = sizes.filter((size) => size === -1).length;
+  if (sizes.length < 2 || unknown !== 1 || g.constants.has(weight.name)) return matmul(g, x, weight);
+  const [inputs, outputs] = weight.shape as [number, number];
+  return reshape(g, matmul(g, reshape(g, x, [-1, inputs]), weight), [...sizes, outputs]);
 }
 
 export function normalise(g: Graph, name: string, x: Value, norm: Norm, epsilon: number): Normalised {

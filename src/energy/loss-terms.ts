@@ -30,13 +30,13 @@ export const ALIGNMENT_SIGMAS = [0.05, 0.15, 0.3] as const;
 export type LossTerm =
   /** `CE(-E / tau, arange(B))` over the matrix; on a global_context model the 2D InfoNCE. */
   | { readonly kind: 'swap'; readonly tau: number }
-  /** Logits `-[E_pos, E_neg_1..M] / tau`, target 0. Input `negatives` [B, M, H, A]. */
+  /** Logits `-[E_pos, E_neg_1..M] / tau`, target 0. Input `negatives` [C, M, H, A]. */
   | { readonly kind: 'explicit'; readonly tau: number; readonly negatives: number }
   /** `mean relu(m0 + kappa ||a_neg - a||_2 + stop(E_pos) - E_neg)` over the first negative of each. Input `negatives`. */
   | { readonly kind: 'hinge'; readonly negatives: number; readonly margin?: number; readonly kappa?: number }
   /** `mean_off relu(E_ii - E_ij + beta mean|a_j - a_i|)` over the matrix. */
   | { readonly kind: 'margin'; readonly beta?: number }
-  /** `-cos(-dE/da~, a - a~)`, a~ = a + noise, averaged; second order in the weights. Input `noise` [B, K, H, A]. */
+  /** `-cos(-dE/da~, a - a~)`, a~ = a + noise, averaged; second order in the weights. Input `noise` [C, K, H, A]. */
   | { readonly kind: 'alignment'; readonly noises: number }
   | OutcomeTerm;
 
@@ -50,6 +50,11 @@ export interface LossValues {
   /** Mean energies [] of the batch's own chunks and of what they were set against; absent for alignment. */
   readonly positive?: Value;
   readonly negative?: Value;
+}
+
+/** Whether a loss is a sum over contexts, so that those of a batch's parts add up to the batch's. */
+export function addsUp({ kind }: LossTerm): boolean {
+  return kind !== 'outcome'; // its zero point is the mean of the batch
 }
 
 /** One loss. Terms over the matrix should come first in a composite: the others then take its diagonal. */
@@ -86,9 +91,9 @@ export function weightedLoss(
 }
 
 function swapLoss(batch: BatchEnergies, tau: number): LossValues {
-  const { g, pairs } = batch;
+  const { g, contexts, pairs } = batch;
   const matrix = batch.matrix();
-  const own = identity(g, pairs);
+  const own = identity(g, contexts, pairs);
   const logs = mul(g, logSoftmax(g, times(g, matrix, -1 / tau)), own); // the rest of a row is for its softmax alone
   return { loss: times(g, total(g, logs), -1 / pairs), ...meansOfMatrix(batch) };
 }
@@ -99,9 +104,9 @@ function explicitLoss(
 ): LossValues {
   const { g, pairs } = batch;
   const { own, others } = batch.ownAndOthers(negativesOf(batch, negatives));
-  const logits = times(g, concat(g, [unsqueeze(g, own, [1]), others], 1), -1 / tau); // [B, 1 + M]
+  const logits = times(g, concat(g, [unsqueeze(g, own, [1]), others], 1), -1 / tau); // [C, 1 + M]
   const first = slice(g, logSoftmax(g, logits), 1, 0, 1);
-  return { loss: times(g, total(g, first), -1 / pairs), ...means(g, own, others, pairs * negatives) };
+  return { loss: times(g, total(g, first), -1 / pairs), ...means(batch, own, others, pairs * negatives) };
 }
 
 function hingeLoss(
@@ -113,24 +118,24 @@ function hingeLoss(
   }: Extract<LossTerm, { kind: 'hinge' }>,
 ): LossValues {
   const { g, pairs } = batch;
-  const chunks = slice(g, negativesOf(batch, negatives), 1, 0, 1); // [B, 1, H, A]
+  const chunks = slice(g, negativesOf(batch, negatives), 1, 0, 1); // [C, 1, H, A]
   const { own, others } = batch.ownAndOthers(chunks);
-  const apart = sub(g, chunks, unsqueeze(g, batch.actions, [1]));
-  const distance = sqrt(g, sum(g, mul(g, apart, apart), [1, 2, 3])); // [B]
+  const apart = sub(g, chunks, unsqueeze(g, batch.ownActions, [1]));
+  const distance = sqrt(g, sum(g, mul(g, apart, apart), [1, 2, 3])); // [C]
   const energy = sum(g, others, [1]);
   const gap = add(g, times(g, distance, kappa), sub(g, detach(g, own), energy));
   const wanted = relu(g, add(g, gap, number(g, margin)));
-  return { loss: times(g, total(g, wanted), 1 / pairs), ...means(g, own, others, pairs) };
+  return { loss: times(g, total(g, wanted), 1 / pairs), ...means(batch, own, others, pairs) };
 }
 
 function marginLoss(batch: BatchEnergies, beta: number): LossValues {
-  const { g, pairs, actions } = batch;
+  const { g, contexts, pairs, actions } = batch;
   const matrix = batch.matrix();
-  const apart = sub(g, unsqueeze(g, actions, [0]), unsqueeze(g, actions, [1])); // [i, j] = a_j - a_i
+  const apart = sub(g, unsqueeze(g, actions, [0]), unsqueeze(g, batch.ownActions, [1])); // [i, j] = a_j - a_i
   const length = batch.steps * batch.card.action_dim;
-  const difference = times(g, sum(g, abs(g, apart), [2, 3]), beta / length); // [B, B]
+  const difference = times(g, sum(g, abs(g, apart), [2, 3]), beta / length); // [C, B]
   const short = relu(g, add(g, sub(g, unsqueeze(g, batch.own(), [1]), matrix), difference));
-  const off = mul(g, short, offDiagonal(g, pairs));
+  const off = mul(g, short, offDiagonal(g, contexts, pairs));
   return { loss: times(g, total(g, off), 1 / (pairs * (pairs - 1))), ...meansOfMatrix(batch) };
 }
 
@@ -141,41 +146,46 @@ function marginLoss(batch: BatchEnergies, beta: number): LossValues {
 const TINY = 1e-30;
 
 function alignmentLoss(batch: BatchEnergies, noises: number): LossValues {
-  const { g, pairs, steps, actions, card } = batch;
-  const noise = g.input('noise', 'float32', [pairs, noises, steps, card.action_dim]);
-  const noisy = add(g, unsqueeze(g, actions, [1]), noise); // a~ [B, K, H, A]
+  const { g, contexts, pairs, steps, card } = batch;
+  const noise = g.input('noise', 'float32', [contexts, noises, steps, card.action_dim]);
+  const noisy = add(g, unsqueeze(g, batch.ownActions, [1]), noise); // a~ [C, K, H, A]
   const energies = batch.against('noisy', noisy);
   const [slope] = gradientsOf(g, total(g, energies), [noisy]);
-  const dot = (a: Value, b: Value): Value => sum(g, mul(g, a, b), [2, 3]); // [B, K]
+  const dot = (a: Value, b: Value): Value => sum(g, mul(g, a, b), [2, 3]); // [C, K]
   const length = (x: Value): Value => sqrt(g, add(g, dot(x, x), number(g, TINY)));
   // -cos(-dE/da~, a - a~) = -cos(dE/da~, noise)
   const cosine = div(g, dot(slope!, noise), mul(g, length(slope!), length(noise)));
   return { loss: times(g, total(g, cosine), -1 / (pairs * noises)) };
 }
 
-/** The input `negatives` [B, M, H, A], one for all terms that read it. */
-function negativesOf({ g, pairs, steps, card }: BatchEnergies, count: number): Value {
+/** The input `negatives` [C, M, H, A], one for all terms that read it. */
+function negativesOf({ g, contexts, steps, card }: BatchEnergies, count: number): Value {
   const known = g.inputs.find(({ name }) => name === 'negatives');
-  return known ?? g.input('negatives', 'float32', [pairs, count, steps, card.action_dim]);
+  return known ?? g.input('negatives', 'float32', [contexts, count, steps, card.action_dim]);
 }
 
 function meansOfMatrix(batch: BatchEnergies): { positive: Value; negative: Value } {
-  const { g, pairs } = batch;
+  const { g, contexts, pairs } = batch;
   const matrix = batch.matrix();
-  const others = mul(g, matrix, offDiagonal(g, pairs));
-  return means(g, batch.own(), others, pairs * (pairs - 1));
+  const others = mul(g, matrix, offDiagonal(g, contexts, pairs));
+  return means(batch, batch.own(), others, pairs * (pairs - 1));
 }
 
-function means(g: Graph, own: Value, others: Value, count: number): { positive: Value; negative: Value } {
-  const pairs = own.shape[0] as number;
+/** Of all parts of a batch together: a part has its share of both. */
+function means(
+  { g, pairs }: BatchEnergies,
+  own: Value,
+  others: Value,
+  count: number,
+): { positive: Value; negative: Value } {
   return {
     positive: times(g, total(g, own), 1 / pairs),
     negative: times(g, total(g, others), 1 / count),
   };
 }
 
-function offDiagonal(g: Graph, n: number): Value {
-  return sub(g, number(g, 1), identity(g, n));
+function offDiagonal(g: Graph, rows: number, columns: number): Value {
+  return sub(g, number(g, 1), identity(g, rows, columns));
 }
 
 function total(g: Graph, x: Value): Value {

@@ -13,12 +13,12 @@ export const OUTCOME_KINDS = ['rank', 'listwise', 'outcome'] as const;
 
 export type OutcomeTerm =
   /**
-   * `sum w_ij softplus((E_i - E_j) / tau)` over pairs of one context's candidates. Inputs `candidates` [B, N, H, A] and
-   * `pair_weights` [B, N, N]: above 0 where candidate i cost less than j, summing to 1; all 0 in a batch where none differ.
+   * `sum w_ij softplus((E_i - E_j) / tau)` over pairs of one context's candidates. Inputs `candidates` [C, N, H, A] and
+   * `pair_weights` [C, N, N]: above 0 where candidate i cost less than j, summing to 1 over the batch; all 0 in a batch where none differ.
    */
   | { readonly kind: 'rank'; readonly tau: number; readonly candidates: number }
   /**
-   * `-sum t_i log softmax(-E / tau)_i`. Inputs `candidates` and `target_weights` [B, N]: on the cheapest candidates of each
+   * `-sum t_i log softmax(-E / tau)_i`. Inputs `candidates` and `target_weights` [C, N]: on the cheapest candidates of each
    * context that has cheaper and dearer ones, summing to 1 over the batch.
    */
   | { readonly kind: 'listwise'; readonly tau: number; readonly candidates: number }
@@ -29,7 +29,7 @@ export type OutcomeTerm =
   | { readonly kind: 'outcome'; readonly tau: number };
 
 export function outcomeLoss(batch: BatchEnergies, term: OutcomeTerm): { readonly loss: Value } {
-  const { g, pairs } = batch;
+  const { g, contexts, pairs } = batch;
   if (term.kind === 'outcome') {
     const signs = g.input('outcome_signs', 'float32', [pairs]);
     const own = batch.own();
@@ -37,22 +37,22 @@ export function outcomeLoss(batch: BatchEnergies, term: OutcomeTerm): { readonly
     const wrong = mul(g, signs, times(g, sub(g, own, centre), 1 / term.tau));
     return { loss: times(g, total(g, softplus(g, wrong)), 1 / pairs) };
   }
-  const energies = candidateEnergies(batch, term.candidates); // [B, N]
+  const energies = candidateEnergies(batch, term.candidates); // [C, N]
   const scaled = times(g, energies, 1 / term.tau);
   if (term.kind === 'rank') {
-    const weights = g.input('pair_weights', 'float32', [pairs, term.candidates, term.candidates]);
+    const weights = g.input('pair_weights', 'float32', [contexts, term.candidates, term.candidates]);
     const apart = sub(g, unsqueeze(g, scaled, [2]), unsqueeze(g, scaled, [1])); // [i, j] = (E_i - E_j) / tau
     return { loss: total(g, mul(g, weights, softplus(g, apart))) };
   }
-  const targets = g.input('target_weights', 'float32', [pairs, term.candidates]);
+  const targets = g.input('target_weights', 'float32', [contexts, term.candidates]);
   return { loss: neg(g, total(g, mul(g, targets, logSoftmax(g, neg(g, scaled))))) };
 }
 
-/** E of each context by its own candidates, [B, N], worked out once for all terms. */
+/** E of each context by its own candidates, [C, N], worked out once for all terms. */
 function candidateEnergies(batch: BatchEnergies, count: number): Value {
-  const { card, g, pairs, steps } = batch;
+  const { card, g, contexts, steps } = batch;
   const known = g.inputs.find(({ name }) => name === 'candidates');
-  const candidates = known ?? g.input('candidates', 'float32', [pairs, count, steps, card.action_dim]);
+  const candidates = known ?? g.input('candidates', 'float32', [contexts, count, steps, card.action_dim]);
   return batch.against('candidates', candidates);
 }
 

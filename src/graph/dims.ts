@@ -153,3 +153,8 @@ export function broadcast(a: Shape, b: Shape): Dim[] | undefined {
   }
   return out;
 }
+
+/** Parameters are at most matrices of known sizes; what has more axes or a size that only the run knows comes of a batch. */
+export function holdsRowsOfBatch(shape: Shape): boolean {
+  return shape.length > 2 || shape.some((dim) => typeof dim === 'string');
+}

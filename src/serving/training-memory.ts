@@ -7,8 +7,8 @@ import type { TrainedLoss } from '../training/recipe.js';
 import type { MemoryBudget } from './memory-budget.js';
 
 const FLOAT_BYTES = 4;
-/** As read, as trained, gradients and those that are gathered, two moments, a bundle on its way out. */
-const COPIES = 7;
+/** As read, as trained, gradients, those of a part and those that are gathered, two moments, a bundle on its way out. */
+const COPIES = 8;
 /**
  * Of a token: its state by row, in the batch, widened, normalised and turned over; its row in each layer of the encoder, forwards
  * and backwards. With what a step of a chunk takes, 160 MiB for B 16, S 128, D 1024, h 256, H 8; 164 were seen.

@@ -1,7 +1,7 @@
 /**
  * One training step as a program: a batch in, the loss and the gradient by every parameter out. The context is encoded once a
- * step, whatever meets it. Gradients come out in memory of their own that is written again each step; parameters are read
- * from where the optimiser changes them.
+ * step, whatever meets it; a large batch runs in parts (`parts.ts`). Gradients come out in memory of their own that is written
+ * again each step; parameters are read from where the optimiser changes them.
  */
 import { Tensor as OrtTensor } from '../engine/onnx-runtime.js';
 import { BatchEnergies } from '../energy/batch-energies.js';
@@ -18,6 +18,8 @@ import { contextFeeds } from '../offline/gradients.js';
 import type { Random } from '../random.js';
 import { BYTES_PER_ELEMENT, toFloat32 } from '../tensor/tensor.js';
 import { sumOfSquares, type ParameterValues } from './adamw.js';
+import { contextBytes, PART_BYTES, partsOf, ringOf, rowsOf, tokensOf, type BatchPart } from './parts.js';
+import { vanishingParts, type Vanishing } from './vanishing.js';
 
 /** B contexts, their chunks, and what the losses set against them. */
 export interface TrainingBatch {
@@ -35,6 +37,8 @@ export interface StepShape {
   readonly steps: number; // H
   /** Share of query units that are dropped. */
   readonly dropout: number;
+  /** See `PART_BYTES`, the default. */
+  readonly partBytes?: number;
 }
 
 export interface StepResult {
@@ -52,7 +56,8 @@ interface Prepared {
   readonly program: Program;
   readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
   readonly scalars: readonly string[];
-  readonly parts: readonly { readonly positive: boolean; readonly negative: boolean }[];
+  /** Index of the first loss with mean energies; -1 where none has them. */
+  readonly measured: number;
 }
 
 export class TrainingStep {
@@ -63,10 +68,12 @@ export class TrainingStep {
   readonly #parameters: ParameterValues;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
   readonly #gradients: ParameterValues;
-  readonly #outputs: Record<string, OrtTensor> = {};
-  readonly #prepared = new Map<TokenDType, Promise<Prepared>>();
-  readonly #matrix: Float32Array | undefined;
-  readonly #vanishing: readonly Part[];
+  /** Of a part that is not the first; made when there is one. */
+  #partGradients: ParameterValues | undefined;
+  /** By dtype and contexts of a part. */
+  readonly #prepared = new Map<string, Promise<Prepared>>();
+  readonly #overMatrix: boolean;
+  readonly #vanishing: readonly Vanishing[];
 
   /** @param shapes of the parameters, by name */
   constructor(
@@ -87,46 +94,76 @@ export class TrainingStep {
       terms.map(({ term }) => term.kind),
     );
     this.#shapes = shapes;
-    this.#gradients = new Map(
-      [...parameters].map(([name, values]) => [name, new Float32Array(values.length)]),
-    );
-    for (const [name, values] of this.#gradients) {
-      this.#outputs[`grad/${name}`] = float32(values, shapes.get(name)!);
-    }
-    if (terms.some(({ term }) => term.kind === 'swap' || term.kind === 'margin')) {
-      this.#matrix = new Float32Array(shape.pairs ** 2);
-      this.#outputs['matrix'] = float32(this.#matrix, [shape.pairs, shape.pairs]);
-    }
+    this.#gradients = zerosLike(parameters);
+    this.#overMatrix = terms.some(({ term }) => term.kind === 'swap' || term.kind === 'margin');
   }
 
   /** Errors: `invalid` with the name of the first tensor that is not finite; nothing has changed then. */
   async run(batch: TrainingBatch, random: Random): Promise<StepResult> {
-    const { dtype } = batch.tokens;
-    const preparing = this.#prepared.get(dtype) ?? this.#prepare(dtype);
-    this.#prepared.set(dtype, preparing);
-    const { program, inputs, scalars, parts } = await preparing;
-    const feeds = this.#feeds(batch, inputs, random);
-    const outputs = { ...this.#outputs };
-    for (const name of scalars) outputs[name] = float32(new Float32Array(1), []);
-    await program.runInto(feeds, outputs);
-    const scalar = (name: string): number => (outputs[name]!.data as Float32Array)[0]!;
-    this.#checkFinite(batch, scalars, scalar);
+    const { pairs } = this.#shape;
+    const masks = new Map<string, Float32Array>();
+    const sums = new Map<string, number>();
+    let measured = -1;
+    let won = 0;
+    for (const part of this.#parts(batch)) {
+      const prepared = await this.#program(batch.tokens.dtype, part.contexts);
+      const into = part.first === 0 ? this.#gradients : (this.#partGradients ??= zerosLike(this.#parameters));
+      const { scalars, matrix } = await this.#runPart(prepared, batch, part, { masks, random, into });
+      if (into !== this.#gradients) addTo(this.#gradients, into);
+      for (const [name, value] of scalars) sums.set(name, (sums.get(name) ?? 0) + value);
+      if (matrix !== undefined) won += wonRows(matrix, part.contexts, pairs);
+      measured = prepared.measured;
+    }
+    this.#checkFinite(batch, sums);
     for (const { name, start, end } of this.#vanishing) this.#gradients.get(name)!.fill(0, start, end);
-    const measured = parts.findIndex(({ positive, negative }) => positive && negative);
-    const mean = (of: string): number => (measured < 0 ? NaN : scalar(`${of}/${measured}`));
+    const mean = (of: string): number => sums.get(`${of}/${measured}`) ?? NaN;
     return {
-      loss: scalar('loss'),
+      loss: sums.get('loss')!,
       positiveEnergy: mean('positive_energy'),
       negativeEnergy: mean('negative_energy'),
-      accuracy: this.#matrix === undefined ? NaN : accuracyOf(this.#matrix, this.#shape.pairs),
+      accuracy: this.#overMatrix ? won / pairs : NaN,
       gradients: this.#gradients,
     };
   }
 
-  async #prepare(dtype: TokenDType): Promise<Prepared> {
+  #parts({ tokens }: TrainingBatch): BatchPart[] {
+    const { pairs, steps, partBytes = PART_BYTES } = this.#shape;
+    const terms = this.#terms.map(({ term }) => term);
+    const bytes = contextBytes(this.#card, terms, { pairs, steps, tokens: tokens.tokens });
+    return partsOf(terms, pairs, bytes, partBytes);
+  }
+
+  #program(dtype: TokenDType, contexts: number): Promise<Prepared> {
+    const key = `${dtype} ${contexts}`;
+    const preparing = this.#prepared.get(key) ?? this.#prepare(dtype, contexts);
+    this.#prepared.set(key, preparing);
+    return preparing;
+  }
+
+  async #runPart(
+    { program, inputs, scalars }: Prepared,
+    batch: TrainingBatch,
+    part: BatchPart,
+    { masks, random, into }: { masks: Map<string, Float32Array>; random: Random; into: ParameterValues },
+  ): Promise<{ scalars: [name: string, value: number][]; matrix?: Float32Array }> {
+    const { pairs } = this.#shape;
+    const outputs: Record<string, OrtTensor> = {};
+    for (const [name, values] of into) outputs[`grad/${name}`] = float32(values, this.#shapes.get(name)!);
+    for (const name of scalars) outputs[name] = float32(new Float32Array(1), []);
+    const matrix = this.#overMatrix ? new Float32Array(part.contexts * pairs) : undefined;
+    if (matrix !== undefined) outputs['matrix'] = float32(matrix, [part.contexts, pairs]);
+    await program.runInto(this.#feeds(batch, part, inputs, masks, random), outputs);
+    return {
+      scalars: scalars.map((name) => [name, (outputs[name]!.data as Float32Array)[0]!]),
+      ...(matrix && { matrix }),
+    };
+  }
+
+  async #prepare(dtype: TokenDType, contexts: number): Promise<Prepared> {
     const { pairs, steps, dropout } = this.#shape;
     const g = new Graph('training_step');
-    const batch = new BatchEnergies(g, this.#card, { pairs, steps, dtype, dropout: dropout > 0 });
+    const options = { pairs, contexts, steps, dtype, dropout: dropout > 0 };
+    const batch = new BatchEnergies(g, this.#card, options);
     const { loss, parts } = weightedLoss(batch, this.#terms);
     const scalars = ['loss'];
     g.output('loss', loss);
@@ -141,7 +178,7 @@ export class TrainingStep {
         scalars.push(`${name}/${index}`);
       }
     }
-    if (this.#matrix !== undefined) g.output('matrix', batch.matrix());
+    if (this.#overMatrix) g.output('matrix', batch.matrix());
     const names = [...this.#parameters.keys()];
     const wrt = names.map((name) => batch.parameters.get(name));
     const missing = names.find((_, i) => wrt[i] === undefined);
@@ -153,40 +190,47 @@ export class TrainingStep {
       program: await this.#runtime.prepare(g, AWAKE_US.LARGE, 'LEAN'),
       inputs,
       scalars,
-      parts: parts.map(({ positive, negative }) => ({
-        positive: positive !== undefined,
-        negative: negative !== undefined,
-      })),
+      measured: parts.findIndex(({ positive, negative }) => positive && negative),
     };
   }
 
+  /** `masks`: those of the whole batch by name, drawn where they are missing, so that a unit's fate is the same in any part. */
   #feeds(
     { tokens, actions, others }: TrainingBatch,
+    part: BatchPart,
     inputs: Prepared['inputs'],
+    masks: Map<string, Float32Array>,
     random: Random,
   ): Record<string, OrtTensor> {
     const { pairs, dropout } = this.#shape;
-    const context = contextFeeds(tokens, this.#card, pairs);
+    const context = contextFeeds(tokensOf(tokens, pairs, part), this.#card, part.contexts);
     const feeds: Record<string, OrtTensor> = {};
     for (const { name, shape } of inputs) {
-      const values = name === 'actions' ? actions : (this.#parameters.get(name) ?? others.get(name));
-      if (values !== undefined) feeds[name] = float32(values, this.#shapes.get(name) ?? shape);
-      else if (name.startsWith('dropout/')) feeds[name] = float32(dropoutMask(shape, dropout, random), shape);
-      else if (context[name] !== undefined) feeds[name] = context[name];
-      else throw new Fault('internal', `nothing to feed ${name} with`);
+      const parameter = this.#parameters.get(name);
+      if (parameter !== undefined) {
+        feeds[name] = float32(parameter, this.#shapes.get(name)!);
+        continue;
+      }
+      if (context[name] !== undefined) {
+        feeds[name] = context[name];
+        continue;
+      }
+      if (name.startsWith('dropout/') && !masks.has(name)) {
+        masks.set(name, dropoutMask([pairs, ...shape.slice(1)], dropout, random));
+      }
+      const values = name === 'actions' ? actions : (masks.get(name) ?? others.get(name));
+      if (values === undefined) throw new Fault('internal', `nothing to feed ${name} with`);
+      const ofAllChunks = name === 'actions' || name === 'dropout/actions';
+      feeds[name] = float32((ofAllChunks ? ringOf : rowsOf)(values, pairs, part), shape);
     }
     return feeds;
   }
 
   /** Inputs first: they are the cause of everything else. */
-  #checkFinite(
-    { rows, tokens, actions, others }: TrainingBatch,
-    scalars: readonly string[],
-    scalar: (name: string) => number,
-  ): void {
-    const suspects: [name: string, values: Float32Array][] = scalars.map((name) => [
+  #checkFinite({ rows, tokens, actions, others }: TrainingBatch, scalars: ReadonlyMap<string, number>): void {
+    const suspects = [...scalars].map(([name, value]): [string, Float32Array] => [
       name,
-      Float32Array.of(scalar(name)),
+      Float32Array.of(value),
     ]);
     for (const [name, values] of this.#gradients) suspects.push([`grad/${name}`, values]);
     const bad = suspects.find(([, values]) => !allFinite(values));
@@ -204,40 +248,6 @@ export class TrainingStep {
   }
 }
 
-/** Elements [start, end) of a parameter. */
-interface Part {
-  readonly name: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Losses that do not change when every energy grows by the same. */
-const DIFFERENCES = new Set<LossTerm['kind']>([
-  'swap',
-  'explicit',
-  'margin',
-  'alignment',
-  'rank',
-  'listwise',
-]);
-
-/**
- * Parameters that the loss does not depend on, though the graph reads them. A bias of the keys adds the same to all logits of
- * a query, which a softmax does not see; the last two biases under a linear readout add the same to all energies. Their gradient is
- * 0, and what float32 leaves of it, some 1e-9, is noise of which AdamW would make steps as large as any other.
- */
-function vanishingParts(card: ModelCard, kinds: readonly LossTerm['kind'][]): Part[] {
-  const cross = card.architecture === 'cross_attention';
-  const parts: Part[] = [];
-  if (cross) parts.push({ name: 'cross.in_proj_bias', start: card.hidden, end: 2 * card.hidden });
-  if (card.readout.kind === 'linear' && kinds.every((kind) => DIFFERENCES.has(kind))) {
-    const head = cross ? 'prediction_head' : 'model';
-    parts.push({ name: `${head}.fc2.bias`, start: 0, end: 1 });
-    parts.push({ name: `${head}.layer_norm2.bias`, start: 0, end: card.hidden });
-  }
-  return parts;
-}
-
 /** 0 with the given chance, else 1 / (1 - chance): the mean stays. */
 function dropoutMask(shape: readonly number[], chance: number, random: Random): Float32Array {
   const kept = 1 / (1 - chance);
@@ -251,11 +261,23 @@ function allFinite(values: Float32Array): boolean {
   return Number.isFinite(sumOfSquares(values));
 }
 
-function accuracyOf(matrix: Float32Array, size: number): number {
-  let right = 0;
-  for (let i = 0; i < size; i++) {
-    const row = matrix.subarray(i * size, (i + 1) * size);
-    if (row.every((value, j) => j === i || value > row[i]!)) right++;
+/** Rows of [contexts, pairs] whose own energy, the one on the diagonal, is below all others. */
+function wonRows(matrix: Float32Array, contexts: number, pairs: number): number {
+  let won = 0;
+  for (let i = 0; i < contexts; i++) {
+    const row = matrix.subarray(i * pairs, (i + 1) * pairs);
+    if (row.every((value, j) => j === i || value > row[i]!)) won++;
   }
-  return right / size;
+  return won;
+}
+
+function zerosLike(parameters: ParameterValues): ParameterValues {
+  return new Map([...parameters].map(([name, values]) => [name, new Float32Array(values.length)]));
+}
+
+function addTo(sums: ParameterValues, more: ParameterValues): void {
+  for (const [name, values] of sums) {
+    const added = more.get(name)!;
+    for (let i = 0; i < values.length; i++) values[i]! += added[i]!;
+  }
 }

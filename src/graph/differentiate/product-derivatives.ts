@@ -1,4 +1,5 @@
 /** Derivatives of ops that sum over an axis: matrix products, normalisations, reductions. */
+import { holdsRowsOfBatch } from '../dims.js';
 import { axisOf } from '../infer/rule.js';
 import type { Graph } from '../graph.js';
 import { add, matmul, mul, reshape, softmax, sub, sum, transpose } from '../ops.js';
@@ -39,7 +40,7 @@ const matmulDerivative = rule(({ g, node, dy, wanted }) => {
   const [a, b] = [node.inputs[0]!, node.inputs[1]!];
   // rows of every batch against one matrix: one product over all rows, no sum of products afterwards; (dY^T A)^T, since weights
   // are stored transposed and the transposes cancel
-  const shared = b.shape.length === 2 && a.shape.length > 2 && typeof a.shape.at(-1) === 'number';
+  const shared = b.shape.length === 2 && holdsRowsOfBatch(a.shape) && typeof a.shape.at(-1) === 'number';
   return [
     wanted(0) ? sumTo(g, matmul(g, dy, turned(g, b)), a) : undefined,
     !wanted(1)
