@@ -49,10 +49,17 @@ test('the same seed gives the same bits, another seed others; a run that is kill
 
     const whole = await place.log('one');
     let kills = 0;
-    const resumed = (): ChildProcess => place.start('killed', ...FLAGS, ...losses, '--resume');
-    for (const lines of [0, 2, 5, 9]) if (await place.kill('killed', resumed(), lines)) kills++;
+    // --force, for a kill between the bundle and the end
+    const resumed = (): ChildProcess => place.start('killed', ...FLAGS, ...losses, '--resume', '--force');
+    // at its start, then where the log says, which it may outrun on a machine that does not look
+    let goesOn = true;
+    for (const lines of [-1, 0, 2, 5, 9]) {
+      goesOn = await place.kill('killed', resumed(), lines);
+      if (!goesOn) break;
+      kills++;
+    }
     assert.ok(kills > 0, 'it was killed');
-    assert.deepEqual(await once(resumed(), 'exit'), [0, null]);
+    if (goesOn) assert.deepEqual(await once(resumed(), 'exit'), [0, null]);
     assert.ok(wanted.equals(await place.weights('killed')), `killed ${kills} times`);
     assert.deepEqual(
       (await place.log('killed')).slice(0, -1),
