@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Collection, Optional
 
 import numpy as np
@@ -48,7 +49,7 @@ def check_candidates(
             wanted=f"at most [{limits.candidates}, {model.chunk or limits.steps}]",
         )
     low, high = float(values.min()), float(values.max())  # NaN where one is
-    if not np.isfinite(low) or not np.isfinite(high):
+    if not (math.isfinite(low) and math.isfinite(high)):
         finite = np.isfinite(values)
         raise _at(values, ~finite, model, field, "non-finite action", "a finite value", None)
     if "actions" not in unchecked:

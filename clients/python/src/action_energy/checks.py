@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Collection, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -157,7 +158,7 @@ def _check_label(sample: npt.NDArray[Any], label: str, spread: float, field: str
                     wanted=f"{_NATURAL[0]} to {_NATURAL[1]}; read as {really} they are {octaves[2] - octaves[0]:.1f}",
                     mend="Pass the tensor itself, not its bytes. If it is right: unchecked=('hidden',)",
                 )
-    if not np.isfinite(spread):
+    if not math.isfinite(spread):
         raise InvalidInput(
             "non-finite hidden states",
             field=field,
@@ -190,14 +191,14 @@ def _octaves(values: npt.NDArray[np.float32]) -> Optional[Tuple[float, float, fl
     count = magnitudes.size
     if count == 0:
         return None
-    places = [0, int(0.05 * count), count // 2, int(0.95 * count), count - 1]
-    ordered = np.partition(magnitudes, places)[places]  # NaN comes last
-    if not np.isfinite(ordered[-1]):
-        return -np.inf, 0.0, np.inf
-    if count < _ENOUGH or ordered[0] == ordered[-1]:
+    magnitudes.sort()  # NaN comes last
+    lowest, highest = float(magnitudes[0]), float(magnitudes[-1])
+    if not math.isfinite(highest):
+        return -math.inf, 0.0, math.inf
+    if count < _ENOUGH or lowest == highest:
         return None
-    low, middle, high = np.log2(ordered[1:4])
-    return float(low), float(middle), float(high)
+    low, middle, high = (math.log2(magnitudes[int(share * count)]) for share in (0.05, 0.5, 0.95))
+    return low, middle, high
 
 
 def check_index(index: Optional[int], count: int, field: str) -> None:
