@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.nn import functional as F
 
 from energy_model import READOUTS, build, energies, energy_matrix, off_diagonal, pooled, swap_infonce
@@ -57,6 +58,32 @@ def make_card(case: dict, args: argparse.Namespace) -> dict:
         card |= {"layers": args.layers, "chunk": args.steps}
     sizes = {"B": args.batch, "S": args.tokens, "D": args.state_dim, "H": args.steps, "A": args.action_dim}
     return card | {"shapes": sizes | {"M": args.negatives}}
+
+
+# In units of a ReLU's inputs, which have a spread of about one. What float32 computes is some 1e-6 from float64: a unit nearer to
+# its kink may have slope 0 in one and 1 in the other, and both are right.
+KINK = 4e-6
+
+
+def draw(card: dict, mask: bool, gradients: bool, rng: torch.Generator) -> tuple[dict, dict, dict]:
+    """Weights, inputs and what is expected of them; drawn again where a ReLU's input lies within KINK of zero."""
+    nearest = float("inf")
+
+    def watch(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        nonlocal nearest
+        if isinstance(module, nn.ReLU):
+            nearest = min(nearest, inputs[0].detach().abs().min().item())
+
+    hook = nn.modules.module.register_module_forward_pre_hook(watch)
+    try:
+        while True:
+            nearest = float("inf")
+            weights, inputs = make_weights(card, rng), make_inputs(card, mask, rng)
+            expected = expected_values(card, weights, inputs, gradients)
+            if nearest > KINK:
+                return weights, inputs, expected
+    finally:
+        hook.remove()
 
 
 def make_weights(card: dict, rng: torch.Generator) -> dict[str, torch.Tensor]:
@@ -225,8 +252,7 @@ def main() -> int:
             parser.error(f"no case {name}; there are {', '.join(cases)}")
         rng = torch.Generator().manual_seed(args.seed * 1000 + list(cases).index(name))
         card = make_card(cases[name], args)
-        weights, inputs = make_weights(card, rng), make_inputs(card, cases[name]["mask"], rng)
-        write(args.out, name, card, weights, inputs, expected_values(card, weights, inputs, not args.no_gradients))
+        write(args.out, name, card, *draw(card, cases[name]["mask"], not args.no_gradients, rng))
         print(name)
     return 0
 
