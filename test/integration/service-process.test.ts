@@ -73,12 +73,22 @@ test('serves, reloads on SIGHUP, and ends with 0 on SIGTERM', () =>
     }
   }));
 
-/** Both in the main thread and in workers: a file of a dead disk that is being read, and an engine that ends never. */
+/**
+ * Both in the main thread and in workers: a file of a dead disk that is being read, and an engine that ends never. It hears no
+ * message before the engine does: a listener of its own would start the port, and the first message would be lost.
+ */
 const HANGS = `
   import fs from 'node:fs';
   import { isMainThread, parentPort } from 'node:worker_threads';
   if (isMainThread) fs.readFile(process.env.HANGING_PIPE, () => undefined);
-  else parentPort?.on('message', ({ type }) => { if (type === 'close') for (;;); });
+  else if (parentPort) {
+    const on = parentPort.on.bind(parentPort);
+    const hangs = (listener) => (message) => {
+      if (message.type === 'close') for (;;);
+      listener(message);
+    };
+    parentPort.on = (name, listener) => on(name, name === 'message' ? hangs(listener) : listener);
+  }
 `;
 
 test(
