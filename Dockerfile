@@ -1,6 +1,6 @@
 # docker build --target cpu -t action-energy:cpu .        (84 MB on top of the Node image)
 # docker build --target cuda -t action-energy:cuda .      (needs the NVIDIA container toolkit to run)
-# Configuration: environment variables ACTION_ENERGY_*, docs/configuration.md. MALLOC_MMAP_THRESHOLD_: docs/limits.md, memory after a burst.
+# Configuration: environment variables ACTION_ENERGY_*, docs/configuration.md. MALLOC_*: docs/limits.md, memory after a burst.
 
 FROM node:22.23.3-bookworm-slim AS build
 WORKDIR /src
@@ -25,7 +25,7 @@ RUN npm run install:cuda \
 FROM node:22.23.3-bookworm-slim AS cpu
 WORKDIR /app
 COPY --from=build /app /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=131072 \
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=33554432 \
     ACTION_ENERGY_ADDRESS=0.0.0.0:50051 ACTION_ENERGY_METRICS_ADDRESS=0.0.0.0:9464 ACTION_ENERGY_METRICS_PUBLIC=true ACTION_ENERGY_MODELS=/app/models
 USER 1000:1000
 EXPOSE 50051 9464
@@ -39,7 +39,7 @@ FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS cuda
 COPY --from=cpu /usr/local/bin/node /usr/local/bin/node
 WORKDIR /app
 COPY --from=build-cuda /app /app
-ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=131072 ACTION_ENERGY_PROVIDER=cuda \
+ENV NODE_ENV=production ORT_DISABLE_TELEMETRY=1 MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=33554432 ACTION_ENERGY_PROVIDER=cuda \
     ACTION_ENERGY_ADDRESS=0.0.0.0:50051 ACTION_ENERGY_METRICS_ADDRESS=0.0.0.0:9464 ACTION_ENERGY_METRICS_PUBLIC=true ACTION_ENERGY_MODELS=/app/models
 USER 1000:1000
 EXPOSE 50051 9464

@@ -25,6 +25,7 @@ const MOST_GROWTH_MIB = 64;
 
 /** As the container images have it, so that large blocks are given back as they are freed (docs/limits.md). */
 process.env['MALLOC_MMAP_THRESHOLD_'] ??= '131072';
+process.env['MALLOC_TRIM_THRESHOLD_'] ??= '33554432';
 
 const checks: Check[] = [];
 const record = (check: Check): void => {
